@@ -1,0 +1,3 @@
+//! One caller's visit.
+
+pub mod leg;

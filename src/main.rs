@@ -1,0 +1,2 @@
+//! The `cityline` program.
+fn main() {}

@@ -1,0 +1,3 @@
+//! The rulebook, and the journey of one call through it.
+
+pub mod step;

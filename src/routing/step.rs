@@ -1,0 +1,106 @@
+//! What a call does next: the closed list of steps, and how each can end.
+//!
+//! The journey ([`super::journey`]) is pure: it is told how the last step ended and says which comes next.
+//! `flow` performs the steps with real legs; `simulate`, `test`, the proof and `replay` perform them with
+//! scripted ones. So there is one interpreter of the rules, and what is proven is what callers get.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::terms::cause::Cause;
+use crate::terms::event::Place;
+use crate::terms::ids::{LineId, QueueId};
+use crate::terms::key::Keys;
+use crate::terms::outcome::Outcome;
+use crate::terms::prompt::Spoken;
+
+/// What the call does next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Say something. Ends with [`Exit::Done`] when said, or with `Done` at once when a key is pressed and
+    /// `barge_in` is set: the key stays in the type-ahead for the next [`Step::Collect`].
+    Say {
+        /// The phrases, one after another.
+        prompts: Vec<Spoken>,
+        /// Whether a key cuts it short.
+        barge_in: bool,
+    },
+    /// Say something and take keys. Ends with [`Exit::Keys`] or [`Exit::NoInput`].
+    Collect(Collect),
+    /// Connect the caller to a line. Ends with [`Exit::LineEnded`], [`Exit::LineFailed`]; the caller hears
+    /// `announce` first, then ringing.
+    Transfer(Transfer),
+    /// Say the last words and hang up. Nothing follows: the call ends with `outcome`.
+    Close {
+        /// The phrases; may be empty.
+        prompts: Vec<Spoken>,
+        /// How the call ended, where the caller hears them to their end.
+        outcome: Outcome,
+    },
+    /// Refuse the call unanswered. Nothing follows.
+    Refuse {
+        /// Why; gives the SIP status.
+        cause: Cause,
+    },
+}
+
+/// Keys to be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collect {
+    /// What is said; any key cuts it short, keys count from the first millisecond.
+    pub prompts: Vec<Spoken>,
+    /// The key runs that mean something here, e.g. `1`, `0`, `*`, `911`. The longest that fits is taken; where
+    /// what was pressed is also the beginning of a longer one (`9` of `911`), `between` decides.
+    pub accept: Arc<[Keys]>,
+    /// How long to wait for the first key after the prompts have ended.
+    pub first: Duration,
+    /// How long to wait for a following key where a longer run is possible.
+    pub between: Duration,
+    /// Whether keys pressed before this step count.
+    pub type_ahead: TypeAhead,
+}
+
+/// What becomes of keys pressed before a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeAhead {
+    /// They count.
+    Keep,
+    /// They are dropped (a question that must not be answered by accident, e.g. the 9-1-1 confirmation).
+    Flush,
+}
+
+/// A line to be tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    /// Which.
+    pub line: LineId,
+    /// Where it is: SIP URIs in order of preference.
+    pub targets: Vec<String>,
+    /// How long it may ring in all.
+    pub ring: Duration,
+    /// What the caller hears first; a key does not cut it.
+    pub announce: Vec<Spoken>,
+    /// What the caller hears while it rings, again and again; empty for an ordinary ringing tone.
+    pub hold: Vec<Spoken>,
+    /// The outcome if the line answers and the call ends there.
+    pub outcome: Outcome,
+    /// The queue this stands for, where it is a wait for a person.
+    pub queue: Option<QueueId>,
+    /// Where the step is written.
+    pub place: Place,
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It was said.
+    Done,
+    /// These keys were pressed: one of the accepted runs, or a single key that fits none.
+    Keys(Keys),
+    /// No key came in time.
+    NoInput,
+    /// The line answered, they spoke, and the *line* hung up while the caller is still there.
+    LineEnded,
+    /// The line did not take the call.
+    LineFailed(Cause),
+}
