@@ -1,1 +1,5 @@
-//! (in the making)
+//! SIP: the core, sans-IO. Bytes and the time come in, bytes and events go out.
+
+pub mod agent;
+pub mod timer;
+pub mod trunk;
