@@ -20,6 +20,8 @@ mod writer;
 #[cfg(test)]
 pub(crate) mod examples;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod suite;
 
 use std::collections::BTreeMap;
