@@ -64,7 +64,7 @@ fn prompts_are_found_in_order_and_in_their_place() {
     assert_eq!(names, ["first", "second"], "{transcript:?}");
     let at = transcript[0].at.as_millis();
     assert!((530..=545).contains(&at), "at {at} ms");
-    assert!(transcript.iter().all(|hearing| hearing.score > 0.85 && hearing.gaps.is_empty()), "{transcript:?}");
+    assert!(transcript.iter().all(|hearing| hearing.gaps.is_empty()), "{transcript:?}");
 }
 
 #[test]
