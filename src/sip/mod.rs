@@ -1,1 +1,12 @@
-//! (in the making)
+//! SIP, sans-IO: the wire (message, headers, grammar, framing, sdp) and the machines that stand on it.
+//!
+//! Nothing here reads a clock, a socket or a die: bytes and the time come in as values.
+
+pub mod grammar;
+pub mod headers;
+pub mod malformed;
+pub mod message;
+pub mod method;
+mod parse;
+
+mod text;
