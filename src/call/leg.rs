@@ -22,7 +22,7 @@ pub const EVENTS_MAX: usize = 64;
 /// What a call asks of a party.
 #[derive(Debug)]
 pub enum Command {
-    /// Answer the call (200 OK).
+    /// Answer the call (200 OK): [`Event::Answered`] or [`Event::Ended`] follows.
     Answer,
     /// Refuse it, before an answer.
     Reject {
@@ -76,7 +76,7 @@ pub struct Dial {
 pub enum Event {
     /// It rings (180 or 183).
     Ringing,
-    /// It answered.
+    /// It answered; for a caller, our answer was sent.
     Answered,
     /// It pressed a key.
     Key {

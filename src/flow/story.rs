@@ -42,9 +42,9 @@ pub async fn tell(mut visit: Visit, arrived: Event, rulebook: Arc<Rulebook>, fac
     let mut journey = Journey::begin(rulebook, facts);
     let ending = match travel(&mut visit, &mut journey).await {
         Ok(ending) => ending,
-        Err(Left { by, cause }) => {
-            let outcome = visit.outcome_of_leaving(journey.if_caller_leaves(), settings.short_abandon);
-            Ending { outcome, by, cause }
+        Err(left) => {
+            let outcome = visit.outcome_of_leaving(left, journey.if_caller_leaves(), settings.short_abandon);
+            Ending { outcome, by: left.by, cause: left.cause }
         }
     };
     visit.end(ending.outcome, ending.by, ending.cause);
@@ -60,8 +60,7 @@ async fn travel(visit: &mut Visit, journey: &mut Journey) -> Result<Ending, Left
             visit.note(event);
         }
         if !answered && !matches!(step, Step::Refuse { .. }) {
-            visit.command(Command::Answer).await?;
-            visit.note(Event::Answered);
+            visit.answer().await?;
             answered = true;
         }
         exit = Some(match step {

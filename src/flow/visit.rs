@@ -56,6 +56,7 @@ pub struct Visit {
     leg: Leg,
     legs: LegIds,
     journal: CallJournal,
+    answered: bool,
     typed: Typed,
     playing: Option<Playing>,
     tokens: u32,
@@ -80,6 +81,7 @@ impl Visit {
             leg,
             legs,
             journal,
+            answered: false,
             typed: Typed::default(),
             playing: None,
             tokens: 0,
@@ -125,6 +127,15 @@ impl Visit {
             self.take(event)?;
         }
         Err(Left { by: Side::Us, cause: Cause::Internal })
+    }
+
+    /// Answers the call, and waits until it is answered: there may be no codec or port to answer with.
+    pub(super) async fn answer(&mut self) -> Result<(), Left> {
+        self.command(Command::Answer).await?;
+        while !self.answered {
+            self.next().await?;
+        }
+        Ok(())
     }
 
     /// Begins to play `prompts`, in place of whatever is being played.
@@ -219,9 +230,14 @@ impl Visit {
     }
 
     /// The one outcome of a caller who left, where the rules' answer for this place is `otherwise`.
-    pub(super) fn outcome_of_leaving(&self, otherwise: Outcome, short_abandon: Duration) -> Outcome {
+    pub(super) fn outcome_of_leaving(&self, left: Left, otherwise: Outcome, short_abandon: Duration) -> Outcome {
         if let Some(outcome) = self.talking {
             return outcome;
+        }
+        match (left.by, left.cause) {
+            (Side::Us, Cause::Internal) => return Outcome::TechnicalFailure,
+            (Side::Us, _) if !self.answered => return Outcome::Refused,
+            (Side::Us | Side::Caller | Side::FarEnd, _) => {}
         }
         match (otherwise, self.waiting_since) {
             (Outcome::AbandonedQueue, Some(since)) if self.now().saturating_duration_since(since) <= short_abandon => {
@@ -266,7 +282,11 @@ impl Visit {
                 self.finish_playing(Heard::CallerLeft);
                 return Err(Left { by, cause });
             }
-            leg::Event::Ringing | leg::Event::Answered => {}
+            leg::Event::Answered => {
+                self.answered = true;
+                self.note(Event::Answered);
+            }
+            leg::Event::Ringing => {}
         }
         Ok(Happening::Noted)
     }

@@ -111,6 +111,7 @@ impl Caller {
     async fn obey(&mut self, command: Command) -> std::ops::ControlFlow<()> {
         match command {
             Command::Answer => {
+                self.tell(Event::Answered).await;
                 self.tell(Event::Heard).await;
                 self.think();
             }
