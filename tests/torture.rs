@@ -6,10 +6,10 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use cityline::sip::framing::Framer;
+use cityline::sip::framing::{Frame, Framer};
 use cityline::sip::headers::HeaderName;
 use cityline::sip::message::{Message, Method};
-use cityline::sip::sdp::Offer;
+use cityline::sip::sdp::{Codec, Direction, Local, Offer, Payload, answer};
 use proptest::prelude::*;
 
 #[derive(serde::Deserialize)]
@@ -140,15 +140,44 @@ fn escapes_keep_their_spelling() {
 
 /// The same calls as the targets under `fuzz/`, so that these are right before a fuzzer ever runs.
 fn everything_at_once(bytes: &[u8]) {
-    if let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes)) {
-        let again = Message::parse(message.encode()).expect("what was read can be read again");
-        assert_eq!(again.body, message.body);
+    match Message::parse(Bytes::copy_from_slice(bytes)) {
+        Ok(message) => {
+            let again = Message::parse(message.encode()).expect("what was read can be read again");
+            assert_eq!((again.body, again.start), (message.body, message.start));
+        }
+        Err(malformed) => drop(malformed.answer().map(|answer| answer.encode())),
     }
-    let mut framer = Framer::new();
-    let now = tokio::time::Instant::now();
-    framer.push(now, bytes);
-    while let Ok(Some(_)) = framer.next(now) {}
-    let _ = Offer::parse(&String::from_utf8_lossy(bytes));
+    let (one, two) = bytes.split_at(bytes.len() / 2);
+    assert_eq!(messages(&[one, two]), messages(&[bytes]));
+    let text = String::from_utf8_lossy(bytes);
+    let body = text.find("v=0").map_or(&*text, |at| &text[at..]);
+    let Ok(offer) = Offer::parse(body) else { return };
+    if let Ok((text, _)) = answer(&offer, &local()) {
+        assert_eq!(Offer::parse(&text).expect("our own answer can be read").media_lines(), offer.media_lines());
+    }
+}
+
+fn messages(pieces: &[&[u8]]) -> Vec<Frame> {
+    let (now, mut framer, mut all) = (tokio::time::Instant::now(), Framer::new(), Vec::new());
+    for piece in pieces {
+        framer.push(now, piece);
+        while let Ok(Some(frame)) = framer.next(now) {
+            all.extend(matches!(frame, Frame::Message(_)).then_some(frame));
+        }
+    }
+    all
+}
+
+fn local() -> Local {
+    Local {
+        address: [192, 0, 2, 1].into(),
+        port: 40_000,
+        session_id: 1,
+        version: 1,
+        codecs: Codec::ALL.map(Payload::from).to_vec(),
+        dtmf: true,
+        direction: Direction::SendRecv,
+    }
 }
 
 proptest! {
