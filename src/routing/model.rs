@@ -544,8 +544,8 @@ pub enum Deed {
         line: Ix<Line>,
         /// What the caller hears first.
         say: Phrase,
-        /// How long it may ring.
-        ring: Duration,
+        /// How long it may ring, where that is other than the line's own.
+        ring: Option<Duration>,
     },
     /// Waits for a person.
     Queue(Ix<Queue>),

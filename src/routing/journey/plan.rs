@@ -87,7 +87,7 @@ impl Journey {
     fn transfer(&mut self, book: &Rulebook, at: Ix<Line>, act: &Act, rest: Plan) -> Step {
         let line = &book.lines[at];
         let (ring, announce) = match &act.what {
-            Deed::Transfer { ring, say, .. } => (*ring, self.say([say])),
+            Deed::Transfer { ring, say, .. } => (ring.unwrap_or(line.ring), self.say([say])),
             Deed::Say(_) | Deed::Queue(_) | Deed::Menu(_) | Deed::Close(_) => (line.ring, self.say([])),
         };
         self.stand(At::Line(at, rest));
