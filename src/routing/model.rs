@@ -148,6 +148,11 @@ impl<T> Table<T> {
         self.rows.iter()
     }
 
+    #[cfg(test)]
+    pub(super) fn into_rows(self) -> Vec<T> {
+        self.rows
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rows.len()
