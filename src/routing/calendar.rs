@@ -241,3 +241,151 @@ impl Window {
         self.days[day.to_monday_zero_offset() as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::routing::model::Rulebook;
+
+    use super::*;
+
+    fn portland(id: &str) -> Calendar {
+        let book = Rulebook::load_unheard(Path::new("routing-rules")).unwrap();
+        let book = std::sync::Arc::into_inner(book).unwrap();
+        book.calendars.into_rows().into_iter().find(|calendar| calendar.id.as_str() == id).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn weekly(open: &str, close: &str) -> Calendar {
+        let window = Window {
+            days: [true; 7],
+            open: open.parse().unwrap(),
+            close: close.parse().unwrap(),
+            words: format!("{open}–{close}"),
+        };
+        Calendar { hours: Hours::Weekly(vec![window]), holidays: Set::None, ..portland("always") }
+    }
+
+    #[test]
+    fn the_edges_of_a_workday_are_exact() {
+        let plan = portland("pdx311_plan");
+        for (when, open, until) in [
+            ("2026-11-18T07:59:59-08:00", false, "2026-11-18T08:00:00-08:00"),
+            ("2026-11-18T08:00:00-08:00", true, "2026-11-18T18:00:00-08:00"),
+            ("2026-11-18T17:59:59-08:00", true, "2026-11-18T18:00:00-08:00"),
+            ("2026-11-18T18:00:00-08:00", false, "2026-11-19T08:00:00-08:00"),
+            ("2026-11-20T18:00:00-08:00", false, "2026-11-23T08:00:00-08:00"),
+            ("2026-11-25T20:00:00-08:00", false, "2026-11-27T08:00:00-08:00"),
+            ("2026-03-06T19:00:00-08:00", false, "2026-03-09T08:00:00-07:00"),
+        ] {
+            let state = plan.at(at(when));
+            let (State::Open { until: found, .. } | State::Closed { until: found, .. }) = &state;
+            assert_eq!((state.is_open(), *found), (open, Some(at(until))), "{when}");
+        }
+    }
+
+    #[test]
+    fn holidays_and_their_names_stand_in_the_answer() {
+        let plan = portland("pdx311_plan");
+        for (when, words) in [
+            ("2026-11-26T12:00-08:00", "holiday: Thanksgiving Day"),
+            ("2026-07-03T12:00-07:00", "holiday: Independence Day (observed)"),
+            ("2027-12-31T12:00-08:00", "holiday: New Year's Day (observed)"),
+            ("2028-11-10T12:00-08:00", "holiday: Veterans Day (observed)"),
+            ("2026-11-18T12:00-08:00", "weekly hours 08:00–18:00"),
+            ("2026-11-22T12:00-08:00", "outside the weekly hours"),
+        ] {
+            assert_eq!(plan.because(at(when)).to_string(), words, "{when}");
+        }
+        let live = portland("pdx311_live");
+        assert!(!live.because(at("2026-07-03T12:00-07:00")).is_open());
+        assert!(!live.because(at("2026-07-04T12:00-07:00")).is_open(), "a seven-day line keeps both");
+        assert!(live.because(at("2026-11-22T07:00-08:00")).is_open(), "Sundays from seven");
+    }
+
+    #[test]
+    fn night_shifts_end_on_the_next_day() {
+        let night = weekly("22:00", "06:00");
+        for (when, open) in
+            [("21:59", false), ("22:00", true), ("23:59", true), ("00:00", true), ("05:59", true), ("06:00", false)]
+        {
+            assert_eq!(night.because(at(&format!("2026-11-18T{when}-08:00"))).is_open(), open, "{when}");
+        }
+        let State::Open { until, .. } = night.at(at("2026-11-18T23:00-08:00")) else { panic!() };
+        assert_eq!(until, Some(at("2026-11-19T06:00-08:00")));
+    }
+
+    #[test]
+    fn a_whole_day_is_a_window_and_always_never_ends() {
+        let daily = weekly("00:00", "00:00");
+        for hour in 0..24 {
+            assert!(daily.because(at(&format!("2026-11-18T{hour:02}:30-08:00"))).is_open());
+        }
+        assert_eq!(
+            daily.at(at("2026-11-18T12:00-08:00")),
+            State::Open { until: None, because: "weekly hours 00:00–00:00".into() }
+        );
+        assert_eq!(
+            portland("always").at(at("2026-12-25T03:00-08:00")),
+            State::Open { until: None, because: "open day and night".into() }
+        );
+    }
+
+    #[test]
+    fn in_spring_the_missing_hour_opens_when_the_clock_first_shows_it() {
+        // 8 March 2026: 01:59:59 PST is followed by 03:00:00 PDT.
+        let early = weekly("02:30", "04:00");
+        let State::Closed { until, .. } = early.at(at("2026-03-08T01:59:59-08:00")) else { panic!() };
+        assert_eq!(until, Some(at("2026-03-08T03:00:00-07:00")));
+        assert!(early.because(at("2026-03-08T03:00:00-07:00")).is_open());
+    }
+
+    #[test]
+    fn in_autumn_half_past_one_comes_twice_and_is_open_twice() {
+        // 1 November 2026: 01:59:59 PDT is followed by 01:00:00 PST.
+        let early = weekly("01:15", "01:45");
+        let spans = [
+            ("01:14:59-07:00", false),
+            ("01:30-07:00", true),
+            ("01:50-07:00", false),
+            ("01:05-08:00", false),
+            ("01:30-08:00", true),
+            ("01:45-08:00", false),
+        ];
+        for (when, open) in spans {
+            assert_eq!(early.because(at(&format!("2026-11-01T{when}"))).is_open(), open, "{when}");
+        }
+        let State::Closed { until, .. } = early.at(at("2026-11-01T01:50-07:00")) else { panic!() };
+        assert_eq!(until, Some(at("2026-11-01T01:15-08:00")), "opens again within the hour");
+    }
+
+    #[test]
+    fn a_closure_says_why_and_ends() {
+        let mut plan = portland("pdx311_plan");
+        let (from, until) = ("2027-02-11T12:00".parse().unwrap(), "2027-02-12T12:00".parse().unwrap());
+        plan.closures.push(Closure { from, until, because: "snow".into() });
+        let State::Closed { until, because } = plan.at(at("2027-02-11T13:00-08:00")) else { panic!() };
+        assert_eq!((until, because.as_str()), (Some(at("2027-02-12T12:00-08:00")), "closed once: snow"));
+    }
+
+    /// `until` is found by trying edges; walking minute by minute must find the same.
+    #[test]
+    fn the_next_change_is_the_one_that_a_patient_walker_finds() {
+        for id in ["pdx311_plan", "pdx311_live", "parking_enforcement", "county"] {
+            let calendar = portland(id);
+            for start in ["2026-03-07T12:00Z", "2026-10-31T12:00Z", "2027-12-30T12:00Z", "2026-07-02T12:00Z"] {
+                let mut now = at(start);
+                let (State::Open { until, .. } | State::Closed { until, .. }) = calendar.at(now);
+                let open = calendar.because(now).is_open();
+                while calendar.because(now).is_open() == open {
+                    now += jiff::SignedDuration::from_mins(1);
+                }
+                assert_eq!(until, Some(now), "{id} {start}");
+            }
+        }
+    }
+}

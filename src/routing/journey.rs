@@ -17,6 +17,8 @@ mod emergency;
 mod gate;
 mod menu;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -148,6 +148,11 @@ impl<T> Table<T> {
         self.rows.iter()
     }
 
+    #[cfg(test)]
+    pub(super) fn into_rows(self) -> Vec<T> {
+        self.rows
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -544,8 +549,8 @@ pub enum Deed {
         line: Ix<Line>,
         /// What the caller hears first.
         say: Phrase,
-        /// How long it may ring.
-        ring: Duration,
+        /// How long it may ring, where that is other than the line's own.
+        ring: Option<Duration>,
     },
     /// Waits for a person.
     Queue(Ix<Queue>),

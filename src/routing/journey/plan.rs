@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::super::calendar::Because;
 use super::super::model::{Act, Deed, Ix, Line, Menu, Phrase, Queue, Rulebook, Topic};
 use super::super::route::{Question, route};
 use super::super::step::{Exit, Step, Transfer};
@@ -48,10 +49,11 @@ impl Journey {
                     return Step::Say { prompts, barge_in: true };
                 }
                 Deed::Transfer { line, .. } => {
-                    if self.ask_hours(book, now, book.lines[*line].calendar) {
+                    let because = book.calendars[book.lines[*line].calendar].because(now);
+                    if because.is_open() {
                         return self.transfer(book, *line, act, rest);
                     }
-                    self.skip(book, *line);
+                    self.skip(book, *line, because);
                 }
                 Deed::Queue(queue) => return self.person(book, now, *queue),
                 Deed::Menu(menu) => return self.offer_by_rule(book, *menu),
@@ -70,9 +72,9 @@ impl Journey {
     }
 
     /// Passes over a line that is closed now.
-    fn skip(&mut self, book: &Rulebook, line: Ix<Line>) {
-        let id = book.lines[line].id.clone();
-        self.events.push(Event::LineSkipped { line: id, because: "closed by its calendar".to_owned() });
+    fn skip(&mut self, book: &Rulebook, line: Ix<Line>, because: Because<'_>) {
+        let line = book.lines[line].id.clone();
+        self.events.push(Event::LineSkipped { line, because: format!("closed now: {because}") });
         self.sorry(&book.says.line_closed);
     }
 
@@ -87,7 +89,7 @@ impl Journey {
     fn transfer(&mut self, book: &Rulebook, at: Ix<Line>, act: &Act, rest: Plan) -> Step {
         let line = &book.lines[at];
         let (ring, announce) = match &act.what {
-            Deed::Transfer { ring, say, .. } => (*ring, self.say([say])),
+            Deed::Transfer { ring, say, .. } => (ring.unwrap_or(line.ring), self.say([say])),
             Deed::Say(_) | Deed::Queue(_) | Deed::Menu(_) | Deed::Close(_) => (line.ring, self.say([])),
         };
         self.stand(At::Line(at, rest));
