@@ -1,1 +1,5 @@
-//! (in the making)
+//! One file a verb.
+
+pub mod calls;
+mod reading;
+pub mod why;
