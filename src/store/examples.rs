@@ -20,7 +20,7 @@ pub(crate) const RULEBOOK: &str = "8c1f0e77a2b4";
 pub(crate) fn rulebook() -> RulebookText {
     let rules = "[[rule]]\nid = \"pothole\"\ntopic = \"street.pothole\"\n\n  to = [\"pbot_maint\", \"queue 311\"]\n";
     let menus = "[menu.main]\nprompt = \"menu.main\"\n\"3\" = \"streets\"\n[topic]\n\"street.pothole\" = {}\n";
-    let city = "[city]\nname = \"Portland\"\ntimezone = \"America/Los_Angeles\"\n";
+    let city = "[city]\nname = \"Portland\"\nzone = \"America/Los_Angeles\"\n";
     RulebookText {
         hash: RULEBOOK.to_owned(),
         first_seen_unix_ms: MORNING - 1_000,

@@ -202,3 +202,73 @@ fn read_options(path: &Path) -> SqliteConnectOptions {
 fn identity(path: &Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::examples::every_event;
+    use crate::store::record::Flaw;
+    use crate::terms::event::Event;
+
+    const PAGE: &str = include_str!("../../docs/record.md");
+
+    /// The first cells of the table under the heading that begins with `heading`.
+    fn documented(heading: &str) -> Vec<&'static str> {
+        let section = PAGE.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+        section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_page_on_the_record_names_every_table_and_column_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(folder.path()).await.unwrap();
+        let tables =
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY 1";
+        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&store.0.readers).await.unwrap();
+        assert_eq!(tables, ["call", "event", "rulebook"]);
+        for table in tables {
+            let columns = sqlx::query_scalar("SELECT name FROM pragma_table_info($1) ORDER BY cid").bind(&table);
+            let columns: Vec<String> = columns.fetch_all(&store.0.readers).await.unwrap();
+            assert_eq!(documented(&format!("Table `{table}`")), columns);
+        }
+        assert_eq!(documented("Table `call`"), rows::CALL_COLUMNS);
+    }
+
+    #[test]
+    fn the_page_on_the_record_names_every_event_and_flaw() {
+        let mut words: Vec<&str> = every_event().iter().map(Event::word).collect();
+        words.dedup();
+        assert_eq!(documented("Event words"), words);
+        assert_eq!(documented("Flaws"), Flaw::ALL.iter().map(|flaw| flaw.as_str()).collect::<Vec<_>>());
+        assert_eq!(documented("Outcomes"), Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn every_field_of_every_event_is_on_the_page() {
+        let section = PAGE.split("\n## ").find(|section| section.starts_with("Event words")).unwrap();
+        for event in every_event() {
+            let row = section.lines().find(|line| line.starts_with(&format!("| `{}` |", event.word()))).unwrap();
+            let fields: serde_json::Value = serde_json::from_str(&crate::store::detail::of(&event).unwrap()).unwrap();
+            for field in fields.as_object().unwrap().keys() {
+                assert!(row.contains(&format!("`{field}`")), "{field} of {}", event.word());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_is_read_while_it_is_written_and_after() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Sqlite::read_only(folder.path()).await, Err(StoreError::Missing(_))));
+        let store = Sqlite::open(folder.path()).await.unwrap();
+        let entries = crate::store::examples::pothole();
+        store.append(&crate::store::examples::lines(&entries[..5])).await.unwrap();
+        let reader = Sqlite::read_only(folder.path()).await.unwrap();
+        assert_eq!(reader.events(entries[0].call).await.unwrap().len(), 5);
+        store.append(&crate::store::examples::lines(&entries[5..])).await.unwrap();
+        assert_eq!(reader.events(entries[0].call).await.unwrap(), entries);
+        assert!(matches!(reader.append(&[]).await, Err(StoreError::ReadOnly)));
+        drop((store, reader));
+        let later = Sqlite::read_only(folder.path()).await.unwrap();
+        assert_eq!(later.events(entries[0].call).await.unwrap(), entries);
+    }
+}
