@@ -2,11 +2,12 @@
 //!
 //! Nothing here reads a clock, a socket or a die: bytes and the time come in as values.
 
+pub mod framing;
 pub mod grammar;
 pub mod headers;
 pub mod malformed;
 pub mod message;
 pub mod method;
 mod parse;
-
+pub mod sdp;
 mod text;
