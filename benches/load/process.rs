@@ -40,13 +40,16 @@ impl Target {
     pub(crate) fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let data = tempfile::tempdir().expect("a folder for the record");
+        let config = data.path().join("cityline.toml");
+        std::fs::write(&config, own_config(root)).expect("room for the configuration");
         let program = env!("CARGO_BIN_EXE_cityline");
         let mut command = if pinning() { Command::new("taskset") } else { Command::new(program) };
         if pinning() {
             command.args(["-c", "0", program]);
         }
         let mut child = command
-            .args(["serve", "--config", "deploy/demo.toml", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["serve", "--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--config"])
+            .arg(config)
             .args(["--wall", "2026-03-03T10:00:00-08:00", "--ready-json", "--data"])
             .arg(data.path().join("var"))
             .current_dir(root)
@@ -107,6 +110,16 @@ impl Drop for Target {
             let _ = child.wait();
         }
     }
+}
+
+/// The demo as it is shipped, with a port of its own for the desks and folders that are found from anywhere.
+fn own_config(root: &Path) -> String {
+    let text = std::fs::read_to_string(root.join("deploy/demo.toml")).expect("deploy/demo.toml");
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
+    let text = text.replace("127.0.0.1:5071", &free.to_string());
+    ["routing-rules", "prompts"].iter().fold(text, |text, folder| {
+        text.replace(&format!("dir = \"{folder}\""), &format!("dir = {:?}", root.join(folder)))
+    })
 }
 
 /// Puts the generator on the last core.
