@@ -7,36 +7,7 @@ use std::time::Duration;
 
 use support::listen::Sound;
 use support::root;
-
-/// Something like speech: syllables of changing pitch and colour with pauses between, another for every `seed`.
-fn speech(seed: u32, seconds: f32) -> Sound {
-    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-    let mut chance = move || {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state >> 8) as f32 / 16_777_216.0
-    };
-    let mut samples = Vec::new();
-    while samples.len() < (seconds * 8000.0) as usize {
-        let (pitch, length) = (90.0 + 120.0 * chance(), 800 + (1200.0 * chance()) as usize);
-        let formants = [300.0 + 600.0 * chance(), 900.0 + 1400.0 * chance()];
-        for index in 0..length {
-            let time = index as f32 / 8000.0;
-            let voice: f32 = (1..18)
-                .map(|harmonic| {
-                    let hertz = pitch * harmonic as f32;
-                    let gain: f32 =
-                        formants.iter().map(|formant| 1.0 / (1.0 + ((hertz - formant) / 90.0).powi(2))).sum();
-                    gain * (std::f32::consts::TAU * hertz * time).sin()
-                })
-                .sum();
-            samples.push(3000.0 * voice);
-        }
-        samples.resize(samples.len() + (400.0 * chance()) as usize, 0.0);
-    }
-    Sound { samples }
-}
+use support::speech::speech;
 
 /// A recording: each sound after its pause, quieter, with the noise of a line.
 fn recording(parts: &[(f32, &Sound)]) -> Sound {

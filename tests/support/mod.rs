@@ -9,6 +9,7 @@ pub(crate) mod listen;
 pub(crate) mod record;
 pub(crate) mod server;
 pub(crate) mod sipp;
+pub(crate) mod speech;
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use super::{clock, folder, root};
+use super::{clock, folder, free_port, root};
 
 /// How long a server may take from its start to its ready line.
 const READY_MAX: Duration = Duration::from_secs(20);
@@ -40,16 +40,18 @@ struct Ready {
 impl Server {
     /// The demo, with `wall` as the time of day it begins at ([`OPEN`], [`NIGHT`]).
     pub(crate) fn demo(wall: &str) -> Self {
-        Self::start(&root().join("deploy/demo.toml"), &["--wall", wall])
+        Self::start(&demo_config(), &["--wall", wall])
     }
 
     /// Any configuration, with more arguments for `serve`.
-    pub(crate) fn start(config: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(config: &str, arguments: &[&str]) -> Self {
         let folder = folder();
+        let file = folder.path().join("cityline.toml");
+        std::fs::write(&file, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_cityline"))
             .arg("serve")
             .arg("--config")
-            .arg(config)
+            .arg(file)
             .args(["--sip", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ready-json", "--data"])
             .arg(folder.path().join("var"))
             .args(arguments)
@@ -119,6 +121,18 @@ impl Drop for Server {
             assert!(!log.contains("panicked at"), "a task of the server panicked:\n{log}");
         }
     }
+}
+
+/// The demo's configuration, as it is shipped, except that its desks get a port of this test's own and its folders
+/// are found from anywhere.
+pub(crate) fn demo_config() -> String {
+    let text = std::fs::read_to_string(root().join("deploy/demo.toml")).unwrap();
+    let desks = format!("127.0.0.1:{}", free_port());
+    let text = text.replace("127.0.0.1:5071", &desks);
+    ["routing-rules", "prompts"].iter().fold(text, |text, folder| {
+        let anywhere = format!("dir = {:?}", root().join(folder));
+        text.replace(&format!("dir = \"{folder}\""), &anywhere)
+    })
 }
 
 /// Reads a stream to its end on a thread of its own; sends the ready line to `first`, once.

@@ -16,7 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("flow", &["call", "queue", "routing"]),
     ("sim", &["call", "flow", "queue", "routing", "store::memory"]),
     ("web", &["call::live", "queue", "routing", "report", "store"]),
-    // Of everyone, the `Settings` type only: see `takes_settings_only`.
+    // Of everyone, what settings are made of and no machinery: see `SETTINGS`.
     ("config", &["routing", "queue", "sip", "media", "store", "report", "call", "line", "flow", "web"]),
     ("cli", EVERYONE),
     ("main", EVERYONE),
@@ -29,6 +29,17 @@ const EVERYONE: &[&str] =
 /// Parts of a module that others may use because they are plain words, not machinery: with the reason.
 const OPEN: &[(&str, &str, &str)] =
     &[("routing", "config::diagnostic", "where a fault is in a file, and how to mend it: one form for every file")];
+
+/// The types that settings are made of, besides those whose name ends in `Settings`.
+const SETTINGS: &[&str] = &[
+    "routing::route::TrunkKind",
+    "sip::agent::Limits",
+    "sip::agent::SessionTimes",
+    "sip::agent::Strangers",
+    "sip::agent::Transport",
+    "sip::trunk::Network",
+    "sip::trunk::Trunk",
+];
 
 /// Whether `module` has a row.
 pub(super) fn knows(module: &str) -> bool {
@@ -77,7 +88,7 @@ fn is_open(module: &str, path: &str) -> bool {
 }
 
 fn takes_settings_only(path: &str) -> bool {
-    path.rsplit("::").next().is_some_and(|last| last.ends_with("Settings"))
+    path.ends_with("Settings") || SETTINGS.iter().any(|word| covers(word, path))
 }
 
 /// Every path into our own crate, with its line: `use crate::a::{b, c::d};` gives `a::b` and `a::c::d`.

@@ -126,7 +126,8 @@ pub(super) fn commands(source: &Source, dev: &str, verbs: &[String]) -> Vec<Find
                 findings.push(source.finding(line, format!("`./dev {verb}` does not exist")));
             }
         }
-        let shell = text.trim_start().starts_with("cityline ") || text.contains("`cityline ");
+        let shell = text.trim_start().starts_with("cityline ")
+            || ["`cityline ", "/cityline "].iter().any(|lead| text.contains(lead));
         for verb in words_after(text, "cityline ").into_iter().filter(|_| shell) {
             if !verbs.iter().any(|file| file.trim_end_matches(".rs") == verb) {
                 findings.push(source.finding(line, format!("`cityline {verb}` does not exist")));
@@ -140,7 +141,8 @@ pub(super) fn commands(source: &Source, dev: &str, verbs: &[String]) -> Vec<Find
 fn words_after<'a>(text: &'a str, lead: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(lead) {
-        let begins = text[..at].trim().is_empty() || text[..at].ends_with('`') || text[..at].ends_with("$ ");
+        let begins = text[..at].trim().is_empty()
+            || ["`", "$ ", "target/release/"].iter().any(|lead| text[..at].ends_with(lead));
         let word = text[at + lead.len()..].split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
         if begins && !word.is_empty() {
             found.push(word);
