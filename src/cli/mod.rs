@@ -1,1 +1,6 @@
-//! (in the making)
+//! The verbs: one file (or folder) a verb.
+
+pub mod calendar;
+pub mod check;
+pub mod rules;
+pub mod simulate;

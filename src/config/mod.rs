@@ -1,1 +1,3 @@
-//! (in the making)
+//! What the people who run the city's line have written, and what is wrong with it.
+
+pub mod diagnostic;
