@@ -71,7 +71,7 @@ pub fn run(args: Args) -> Result<ExitCode, miette::Report> {
 
 /// What the file says, with what the command line says in its place.
 fn effective(args: &Args) -> Result<Settings, miette::Report> {
-    let mut settings = settings::load(&args.config).map_err(|problems| rules::report(&problems))?;
+    let mut settings = settings::load(&args.config).map_err(|problems| rules::report("the configuration", &problems))?;
     if let Some(address) = args.sip {
         settings.sip.listen = vec![(Transport::Udp, address), (Transport::Tcp, address)];
         // Beside a server on the usual ports, the desks take free ones too.
@@ -102,7 +102,7 @@ async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report
     if recovered.calls_ended > 0 {
         tracing::warn!(calls = recovered.calls_ended, "calls that an earlier run left open were given their end");
     }
-    rules::keep(&journal, &rulebook, &clock);
+    rules::keep(&journal, &rulebook, &settings.rules, &clock);
     let engine = super::house::start_engine(&settings.media, bank, &clock, &mut dice)?;
     let desks = start_desks(&mut settings, &engine, &clock, &mut dice).await?;
     let (house, calls) = House::start(&settings, engine, rulebook, journal.clone(), clock, dice).await?;
