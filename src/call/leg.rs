@@ -35,9 +35,11 @@ pub enum Command {
         token: u32,
         /// The phrases.
         prompts: Vec<Spoken>,
-        /// Again from the start when they end, until stopped (ringback, hold).
+        /// Again from the start when they end, until stopped (a hold message).
         repeat: bool,
     },
+    /// Play the ringing tone, in place of anything that is being played, until stopped.
+    Ringback,
     /// Stop what is being played.
     Stop,
     /// Dial a line as a second leg whose audio lives beside this one's.
