@@ -47,7 +47,7 @@ pub struct Tally {
 pub fn run(dir: &Path, args: &Args, out: &mut impl Write) -> Result<ExitCode, miette::Report> {
     let mut shelves = Vec::new();
     for shelf in catalogue::read(dir).map_err(|error| miette::miette!("{error}"))? {
-        let shelf = shelf.into_diagnostic()?;
+        let shelf = shelf.map_err(|error| miette::miette!("{error}"))?;
         if args.language.is_none_or(|wanted| wanted == shelf.manifest.language) {
             shelves.push(shelf);
         }
@@ -95,7 +95,7 @@ pub fn build(shelf: &mut Shelf, engines: &Engines, force: bool, tally: &mut Tall
             }
             (made, _) => {
                 let reason = made.err().unwrap_or_else(|| "the recording vanished".to_owned());
-                let place = format!("{}:{}", shelf.manifest_file().display(), shelf.line(prompt));
+                let place = shelf.place(prompt);
                 tally.failures.push(format!("{place}: `{name}`: {reason}"));
             }
         }

@@ -5,13 +5,14 @@
 //! so that a recording that no longer says what is written is found before a caller hears it.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::Spanned;
 
+use crate::terms::diagnostic::{Diagnostic, line_and_column};
 use crate::terms::language::Language;
 
 /// Raised when the audio chain changes what it makes of the same words, so that every recording is made again.
@@ -134,19 +135,8 @@ pub struct Shelf {
     pub manifest: Manifest,
     /// What was made from them.
     pub built: Built,
-    source: String,
-}
-
-/// A manifest that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}: {message}", file.display())]
-pub struct Unreadable {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub message: String,
+    file: Arc<str>,
+    source: Arc<str>,
 }
 
 impl Shelf {
@@ -154,21 +144,22 @@ impl Shelf {
     ///
     /// # Errors
     /// Where a file is missing, is not TOML, or holds a key that no prompt has.
-    pub fn read(folder: &Path) -> Result<Self, Unreadable> {
-        let (manifest, source): (Manifest, String) = read_toml(&folder.join("manifest.toml"))?;
+    pub fn read(folder: &Path) -> Result<Self, Box<Diagnostic>> {
+        let file = folder.join("manifest.toml");
+        let (manifest, source): (Manifest, Arc<str>) = read_toml(&file)?;
         let built_file = folder.join("built.toml");
         let built = if built_file.exists() { read_toml(&built_file)?.0 } else { Built::default() };
-        Ok(Self { folder: folder.to_owned(), manifest, built, source })
+        Ok(Self { folder: folder.to_owned(), manifest, built, file: name_of(&file), source })
     }
 
-    /// The manifest's path.
-    pub fn manifest_file(&self) -> PathBuf {
-        self.folder.join("manifest.toml")
+    /// A fault `code` at a prompt's words, or at the head of the manifest.
+    pub fn fault(&self, code: &'static str, prompt: Option<&Prompt>) -> Diagnostic {
+        Diagnostic::error(code, &self.file, &self.source, prompt.map_or(0..0, |prompt| prompt.text.span()))
     }
 
-    /// The line of the manifest, from 1, where a prompt's words stand.
-    pub fn line(&self, prompt: &Prompt) -> usize {
-        line_of(&self.source, &prompt.text.span())
+    /// Where a prompt's words stand: `file:line`.
+    pub fn place(&self, prompt: &Prompt) -> String {
+        format!("{}:{}", self.file, line_and_column(&self.source, prompt.text.span().start).0)
     }
 
     /// The recording of a prompt.
@@ -248,7 +239,7 @@ impl Prompt {
 ///
 /// # Errors
 /// Where the folder itself cannot be read, or holds no language.
-pub fn read(dir: &Path) -> Result<Vec<Result<Shelf, Unreadable>>, String> {
+pub fn read(dir: &Path) -> Result<Vec<Result<Shelf, Box<Diagnostic>>>, String> {
     let entries = std::fs::read_dir(dir).map_err(|error| format!("cannot read {}: {error}", dir.display()))?;
     let mut folders: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.join("manifest.toml").is_file()).collect();
@@ -264,24 +255,28 @@ pub fn fingerprint_of(file: &Path) -> Option<String> {
     std::fs::read(file).ok().map(|bytes| hexadecimal(&Sha256::digest(bytes)))
 }
 
-fn read_toml<T: serde::de::DeserializeOwned>(file: &Path) -> Result<(T, String), Unreadable> {
-    let unreadable = |line, message: String| Unreadable { file: file.to_owned(), line, message };
-    let source = std::fs::read_to_string(file).map_err(|error| unreadable(1, error.to_string()))?;
+fn read_toml<T: serde::de::DeserializeOwned>(file: &Path) -> Result<(T, Arc<str>), Box<Diagnostic>> {
+    let name = name_of(file);
+    let source: Arc<str> = std::fs::read_to_string(file)
+        .map_err(|error| Diagnostic::error("unreadable", &name, &"".into(), 0..0).message(error.to_string()))?
+        .into();
     match toml::from_str(&source) {
         Ok(value) => Ok((value, source)),
         Err(error) => {
-            let line = error.span().map_or(1, |span| line_of(&source, &span));
-            Err(unreadable(line, error.message().to_owned()))
+            let fault = Diagnostic::error("bad-manifest", &name, &source, error.span().unwrap_or(0..0))
+                .message(error.message())
+                .remedy("mend that line; nothing else of this language was looked at");
+            Err(Box::new(fault))
         }
     }
 }
 
-fn lines(text: &str) -> Vec<&str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+fn name_of(file: &Path) -> Arc<str> {
+    file.display().to_string().into()
 }
 
-fn line_of(source: &str, span: &Range<usize>) -> usize {
-    source.as_bytes()[..span.start.min(source.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
 }
 
 fn usual_speed() -> u16 {
@@ -299,7 +294,7 @@ mod tests {
     const GOOD: &str = "language = \"es\"\nname = \"Español\"\ntext_code = \"es-US\"\nvoice = \"espeak-ng es-419\"\n\
                         [prompts.greeting]\ntext = \"Portland tres uno uno.\"\nneeds_review = true\n";
 
-    fn shelf(manifest: &str) -> Result<Shelf, Unreadable> {
+    fn shelf(manifest: &str) -> Result<Shelf, Box<Diagnostic>> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("manifest.toml"), manifest).unwrap();
         Shelf::read(folder.path())
@@ -310,7 +305,7 @@ mod tests {
         assert!(shelf(GOOD).is_ok());
         let error = shelf(&format!("{GOOD}ned_review = true\n")).unwrap_err();
         assert_eq!(error.line, 8);
-        assert!(error.to_string().contains("manifest.toml:8: unknown field `ned_review`"), "{error}");
+        assert!(error.to_string().contains("manifest.toml:8:1: unknown field `ned_review`"), "{error}");
         assert!(shelf(&GOOD.replace("name =", "nmae =")).is_err());
     }
 

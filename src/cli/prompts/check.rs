@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::audio::{self, LEVEL_DBFS, LEVEL_TOLERANCE_DB, PEAK_DBFS, RATE_HZ};
 use super::catalogue::{self, Prompt, Shelf, Voice};
+use crate::terms::diagnostic::{Diagnostic, Severity};
 
 /// The emergency notice before anything else: a caller in danger hears it within this (R034).
 pub const GREETING_MS_MAX: u32 = 5_000;
@@ -23,7 +24,7 @@ const SILENCE_MS_MAX: u32 = 400;
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Every fault, in order of file and line.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Diagnostic>,
     /// One row a language.
     pub languages: Vec<Row>,
     /// How long the whole language gate lasts, in milliseconds.
@@ -47,31 +48,6 @@ pub struct Row {
     pub total_ms: u64,
 }
 
-/// One fault.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// The manifest it is to be mended in.
-    pub file: PathBuf,
-    /// The line there, from 1.
-    pub line: usize,
-    /// Whether a caller would notice.
-    pub severity: Severity,
-    /// What is wrong.
-    pub message: String,
-    /// How to mend it.
-    pub remedy: String,
-}
-
-/// How bad a fault is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// A caller would notice; the check fails.
-    Error,
-    /// Worth knowing.
-    Warning,
-}
-
 impl Report {
     /// True where no fault is an error.
     pub fn is_well(&self) -> bool {
@@ -89,13 +65,7 @@ pub fn check(dir: &Path) -> Result<Report, String> {
     for read in catalogue::read(dir)? {
         match read {
             Ok(shelf) => shelves.push(shelf),
-            Err(error) => report.findings.push(Finding {
-                remedy: "mend that line; nothing else of this language was looked at".to_owned(),
-                file: error.file,
-                line: error.line,
-                severity: Severity::Error,
-                message: error.message,
-            }),
+            Err(fault) => report.findings.push(*fault),
         }
     }
     let everywhere: BTreeMap<&str, &Shelf> = shelves
@@ -111,22 +81,21 @@ pub fn check(dir: &Path) -> Result<Report, String> {
     }
     if report.gate_ms > GATE_MS_MAX {
         let shelf = shelves.iter().find(|shelf| shelf.manifest.prompts.contains_key("gate"));
-        report.findings.extend(shelf.map(|shelf| Finding {
-            file: shelf.manifest_file(),
-            line: shelf.manifest.prompts.get("gate").map_or(1, |prompt| shelf.line(prompt)),
-            severity: Severity::Error,
-            message: format!("the whole language gate lasts {} ms, more than {GATE_MS_MAX} ms", report.gate_ms),
-            remedy: "shorten the `gate` prompts, or raise their `speed`".to_owned(),
+        report.findings.extend(shelf.map(|shelf| {
+            shelf
+                .fault("gate-too-long", shelf.manifest.prompts.get("gate"))
+                .message(format!("the whole language gate lasts {} ms, more than {GATE_MS_MAX} ms", report.gate_ms))
+                .remedy("shorten the `gate` prompts, or raise their `speed`")
         }));
     }
-    report.findings.sort();
+    report.findings.sort_by(|a, b| (&a.file, a.line, &a.message).cmp(&(&b.file, b.line, &b.message)));
     Ok(report)
 }
 
 /// One language being checked.
 struct Bench<'a> {
     shelf: &'a Shelf,
-    findings: &'a mut Vec<Finding>,
+    findings: &'a mut Vec<Diagnostic>,
     gate_ms: &'a mut u32,
 }
 
@@ -137,7 +106,7 @@ impl Bench<'_> {
         if shelf.manifest.voice != Voice::None {
             for (name, other) in everywhere.iter().filter(|(name, _)| !shelf.manifest.prompts.contains_key(**name)) {
                 let message = format!("no words for `{name}`, which `{}` has", other.manifest.language);
-                self.error(1, message, "add them, or mark the other `only_here = true`".to_owned());
+                self.fault("missing-text", None, &message, "add them, or mark the other `only_here = true`");
             }
         }
         let mut row = Row {
@@ -167,41 +136,41 @@ impl Bench<'_> {
         let code = manifest.language.as_str();
         if self.shelf.folder.file_name().is_none_or(|folder| folder != code) {
             let message = format!("`language = \"{code}\"` in the folder {}", self.shelf.folder.display());
-            self.error(1, message, "name the folder as the language".to_owned());
+            self.fault("folder-name", None, &message, "name the folder as the language");
         }
         if manifest.voice == Voice::None && manifest.note.is_none() {
-            let message = "`voice = \"none\"` and no reason".to_owned();
-            self.error(1, message, "say why nobody speaks it: `note = \"…\"`".to_owned());
+            let message = "`voice = \"none\"` and no reason";
+            self.fault("silent-language", None, message, "say why nobody speaks it: `note = \"…\"`");
         }
     }
 
     fn check_words(&mut self, name: &str, prompt: &Prompt) {
-        let line = self.shelf.line(prompt);
         if prompt.text.get_ref().trim().is_empty() {
-            self.error(line, format!("`{name}` has no words"), "write them".to_owned());
+            self.fault("empty-text", Some(prompt), &format!("`{name}` has no words"), "write them");
         }
         if !prompt.lines_agree() {
             let message = format!("`spoken` of `{name}` has not as many lines as its `text`");
-            self.error(line, message, "each line of the text needs its own line in `spoken`".to_owned());
+            self.fault("lines-differ", Some(prompt), &message, "give each line of the text its line in `spoken`");
         }
         if !prompt.needs_review && prompt.reviewed_by.is_none() {
             let message = format!("`{name}` is said to be reviewed, but not by whom");
-            self.error(line, message, "add `reviewed_by = \"name, date\"`, or `needs_review = true`".to_owned());
+            let remedy = "add `reviewed_by = \"name, date\"`, or `needs_review = true`";
+            self.fault("unnamed-reviewer", Some(prompt), &message, remedy);
         }
     }
 
     /// How long the recording lasts, where there is one that says the words.
     fn check_recording(&mut self, name: &str, prompt: &Prompt) -> Option<u32> {
-        let (shelf, line) = (self.shelf, self.shelf.line(prompt));
+        let shelf = self.shelf;
         let wav = shelf.wav(name);
-        let build = || format!("cityline prompts build --language {}", shelf.manifest.language);
+        let build = format!("cityline prompts build --language {}", shelf.manifest.language);
         let Some(made) = shelf.built.prompts.get(name).filter(|_| wav.exists()) else {
-            self.error(line, format!("`{name}` has no recording"), build());
+            self.fault("missing-recording", Some(prompt), &format!("`{name}` has no recording"), &build);
             return None;
         };
         if made.from != shelf.fingerprint(name, prompt) {
             let message = format!("the recording of `{name}` is stale: the words or the voice changed since");
-            self.error(line, message, build());
+            self.fault("stale-recording", Some(prompt), &message, &build);
             return None;
         }
         if catalogue::fingerprint_of(&wav).as_ref() != Some(&made.wav) {
@@ -210,50 +179,51 @@ impl Bench<'_> {
                 "put it at {} with `voice = \"person <name>\"`, and build; or build with --force",
                 shelf.recording(name).display()
             );
-            self.error(line, message, remedy);
+            self.fault("foreign-recording", Some(prompt), &message, &remedy);
         }
-        self.check_sound(name, line, &wav)
+        self.check_sound(name, prompt, &wav)
     }
 
-    fn check_sound(&mut self, name: &str, line: usize, wav: &Path) -> Option<u32> {
+    fn check_sound(&mut self, name: &str, prompt: &Prompt, wav: &Path) -> Option<u32> {
+        let at = Some(prompt);
         let force = format!("cityline prompts build --force --language {}", self.shelf.manifest.language);
         let samples = match samples(wav) {
             Ok(samples) => samples,
-            Err(message) => {
-                self.error(line, format!("`{name}`: {message}"), force);
+            Err(reason) => {
+                self.fault("bad-recording", at, &format!("`{name}`: {reason}"), &force);
                 return None;
             }
         };
         let heard = audio::measure(&samples);
+        let (ms, level, peak) = (heard.ms, heard.level_dbfs, heard.peak_dbfs);
         let longest = match name {
             "greeting" => GREETING_MS_MAX,
             "welcome" => WELCOME_MS_MAX,
             _ => PROMPT_MS_MAX,
         };
-        if heard.ms > longest {
-            let message = format!("`{name}` lasts {} ms, more than {longest} ms", heard.ms);
-            self.error(line, message, "shorten the words, or raise `speed`".to_owned());
+        if ms > longest {
+            let message = format!("`{name}` lasts {ms} ms, more than {longest} ms");
+            self.fault("too-long", at, &message, "shorten the words, or raise `speed`");
         }
-        if !((heard.level_dbfs - LEVEL_DBFS).abs() <= LEVEL_TOLERANCE_DB) {
-            let message = format!(
-                "`{name}` is at {:.1} dBFS, not at {LEVEL_DBFS:.0} ± {LEVEL_TOLERANCE_DB:.0}",
-                heard.level_dbfs
-            );
-            self.error(line, message, force.clone());
+        // Silence has a level of −∞ and an empty file none at all: neither is within anything.
+        let levelled = (level - LEVEL_DBFS).abs() <= LEVEL_TOLERANCE_DB;
+        if !levelled {
+            let message = format!("`{name}` is at {level:.1} dBFS, not at {LEVEL_DBFS:.0} ± {LEVEL_TOLERANCE_DB:.0}");
+            self.fault("off-level", at, &message, &force);
         }
-        if heard.peak_dbfs > PEAK_DBFS + 0.1 {
-            let message = format!("`{name}` peaks at {:.1} dBFS, above {PEAK_DBFS:.0}: it clips", heard.peak_dbfs);
-            self.error(line, message, force.clone());
+        if peak > PEAK_DBFS + 0.1 {
+            let message = format!("`{name}` peaks at {peak:.1} dBFS, above {PEAK_DBFS:.0}: it clips");
+            self.fault("clipping", at, &message, &force);
         }
         if heard.lead_ms.max(heard.tail_ms) > SILENCE_MS_MAX {
             let message =
                 format!("`{name}` begins with {} ms of silence and ends with {} ms", heard.lead_ms, heard.tail_ms);
-            self.error(line, message, force);
+            self.fault("silent-end", at, &message, &force);
         }
         if name == "gate" || name.starts_with("gate.") {
-            *self.gate_ms += heard.ms;
+            *self.gate_ms += ms;
         }
-        Some(heard.ms)
+        Some(ms)
     }
 
     /// Recordings that no prompt names.
@@ -262,21 +232,17 @@ impl Bench<'_> {
         let Ok(entries) = std::fs::read_dir(&self.shelf.folder) else { return };
         let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.sort();
-        for file in
-            files.iter().filter(|file| file.extension().is_some_and(|end| end == "wav") && !known.contains(*file))
-        {
-            let message = format!("{} belongs to no prompt", file.display());
-            let remedy = "write its words in the manifest, or remove it".to_owned();
-            self.find(Severity::Warning, 1, message, remedy);
+        for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "wav")) {
+            if !known.contains(file) {
+                let stranger = self.shelf.fault("stranger", None).warning();
+                let stranger = stranger.message(format!("{} belongs to no prompt", file.display()));
+                self.findings.push(stranger.remedy("write its words in the manifest, or remove it"));
+            }
         }
     }
 
-    fn error(&mut self, line: usize, message: String, remedy: String) {
-        self.find(Severity::Error, line, message, remedy);
-    }
-
-    fn find(&mut self, severity: Severity, line: usize, message: String, remedy: String) {
-        self.findings.push(Finding { file: self.shelf.manifest_file(), line, severity, message, remedy });
+    fn fault(&mut self, code: &'static str, at: Option<&Prompt>, message: &str, remedy: &str) {
+        self.findings.push(self.shelf.fault(code, at).message(message).remedy(remedy));
     }
 }
 

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 use miette::IntoDiagnostic;
 
+use crate::terms::diagnostic::Severity;
+
 /// `cityline prompts check | build | say`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -90,18 +92,15 @@ fn as_text(report: &check::Report) -> String {
     ));
     for finding in &report.findings {
         let severity = match finding.severity {
-            check::Severity::Error => "error",
-            check::Severity::Warning => "warning",
+            Severity::Error => "error",
+            Severity::Warning => "warning",
         };
-        text.push_str(&format!(
-            "\n{}:{}: {severity}: {}\n  remedy: {}\n",
-            finding.file.display(),
-            finding.line,
-            finding.message,
-            finding.remedy
-        ));
+        text.push_str(&format!("\n{}:{}: {severity}: {}\n", finding.file, finding.line, finding.message));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&format!("  remedy: {remedy}\n"));
+        }
     }
-    let errors = report.findings.iter().filter(|finding| finding.severity == check::Severity::Error).count();
+    let errors = report.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     let warnings = report.findings.len() - errors;
     text.push_str(&format!("\n{errors} errors, {warnings} warnings\n"));
     text

@@ -15,7 +15,7 @@ use crate::terms::language::Language;
 /// Where there is no such language or prompt, or standard output is gone.
 pub fn run(dir: &Path, language: &str, name: &str, out: &mut impl Write) -> Result<ExitCode, miette::Report> {
     let language: Language = language.parse().map_err(|error: String| miette::miette!("{error}"))?;
-    let shelf = Shelf::read(&dir.join(language.as_str())).into_diagnostic()?;
+    let shelf = Shelf::read(&dir.join(language.as_str())).map_err(|error| miette::miette!("{error}"))?;
     let Some(prompt) = shelf.manifest.prompts.get(name) else {
         let names: Vec<&str> = shelf.manifest.prompts.keys().map(String::as_str).collect();
         miette::bail!("no prompt `{name}` in {language}; there are: {}", names.join(", "));
