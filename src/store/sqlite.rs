@@ -140,6 +140,10 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_MAX)
             .foreign_keys(false)
+            // The calls in progress touch pages of their own: keep them in memory (16 MiB), and copy the log into the
+            // database after 4,000 pages rather than 1,000, as most of them change again soon.
+            .pragma("cache_size", "-16384")
+            .pragma("wal_autocheckpoint", "4000")
             .disable_statement_logging()
             .connect()
             .await?;
