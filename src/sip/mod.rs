@@ -1,5 +1,16 @@
-//! SIP: the core, sans-IO. Bytes and the time come in, bytes and events go out.
+//! SIP: the wire (message, headers, grammar, framing, sdp), the machines that stand on it (agent), and the
+//! shell that joins them to the network (transport, resolve, stack).
+//!
+//! All but the shell is sans-IO: nothing there reads a clock, a socket or a die; bytes and the time come in
+//! as values.
 
 pub mod agent;
+pub mod grammar;
+pub mod headers;
+pub mod malformed;
+pub mod message;
+pub mod method;
+mod parse;
+mod text;
 pub mod timer;
 pub mod trunk;
