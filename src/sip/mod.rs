@@ -5,12 +5,14 @@
 //! as values.
 
 pub mod agent;
+pub mod framing;
 pub mod grammar;
 pub mod headers;
 pub mod malformed;
 pub mod message;
 pub mod method;
 mod parse;
+pub mod sdp;
 mod text;
 pub mod timer;
 pub mod trunk;
