@@ -16,9 +16,11 @@ use tokio::sync::mpsc;
 use super::bank::{Clip, PromptBank};
 use super::codecs::Codec;
 use super::command::{MediaCommand, MediaEvent, Quality, SessionId};
+use super::member::{Member, Parts};
 use super::player::Playlist;
 use super::ports::{NoPort, PortPool, PortRange};
-use super::shard::{Counters, Opening, Order, Shard, ShardStats, ToShard};
+use super::session;
+use super::shard::{Counters, Order, Shard, ShardStats, ToShard};
 use super::sounds;
 use crate::terms::clock::Clock;
 use crate::terms::dice::Dice;
@@ -133,22 +135,17 @@ impl Engine {
         let last_word = events.clone().try_reserve_owned().map_err(|_| NoPort::Congested)?;
         let id = SessionId(inner.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let shared = Arc::new(Shared::default());
-        let dice = inner.dice.lock().unwrap_or_else(PoisonError::into_inner).split();
-        let opening = Opening {
-            id,
-            pair,
-            events,
-            last_word,
-            shared: shared.clone(),
-            dice,
-            silence: inner.settings.silence,
-            inband: inner.settings.inband,
-            // On the unspecified address `connect` would also choose one of our own addresses, and not
-            // always the one that the far end was told.
-            connects: !inner.settings.address.is_unspecified(),
-        };
-        door.commands.try_send(ToShard::Open(Box::new(opening))).map_err(|_| NoPort::Congested)?;
+        let settings = session::Settings { silence: inner.settings.silence, inband: inner.settings.inband };
+        let session = session::Session::new(settings, &mut inner.dice.lock().unwrap_or_else(PoisonError::into_inner));
+        // On the unspecified address `connect` would also choose one of our own addresses, and not always
+        // the one that the far end was told.
+        let connects = !inner.settings.address.is_unspecified();
+        let member = Member::new(Parts { id, session, pair, events, last_word, shared: shared.clone(), connects });
         door.sessions.fetch_add(1, Ordering::Relaxed);
+        if door.commands.try_send(ToShard::Open(Box::new(member))).is_err() {
+            door.sessions.fetch_sub(1, Ordering::Relaxed);
+            return Err(NoPort::Congested);
+        }
         let wanted = Mutex::new(Wanted::default());
         Ok((Session { engine: inner.clone(), shard, id, local, shared, wanted }, receiver))
     }
@@ -310,3 +307,7 @@ impl Drop for Session {
         self.shared.closed.store(true, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -8,10 +8,24 @@ pub mod bank;
 pub mod codecs;
 pub mod command;
 pub mod engine;
-mod player;
 pub mod ports;
-mod quality;
 pub mod recorder;
+pub mod rtcp;
+pub mod rtp;
+
+mod bridge;
+mod keys;
+mod listener;
+mod member;
+mod player;
+mod quality;
+mod reception;
+mod reports;
 mod resample;
+mod session;
 mod shard;
 mod sounds;
+mod source;
+mod tones;
+
+pub use shard::ShardStats;

@@ -64,6 +64,11 @@ impl Player {
         self.0 = None;
     }
 
+    /// Is anything being played?
+    pub(crate) fn playing(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The next frame in `codec`. `Ended` comes on the call after the last frame, and takes no time: the
     /// next call may follow at once.
     pub(crate) fn next(&mut self, codec: Codec) -> Next<'_> {
