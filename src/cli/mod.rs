@@ -1,1 +1,3 @@
-//! (in the making)
+//! The verbs: one file (or folder) a verb.
+
+pub mod call;

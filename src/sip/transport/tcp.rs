@@ -139,10 +139,10 @@ impl Connections {
     /// Sends by a connection to `remote`: one that is open, else a new one. What a connection that cannot be
     /// made was to carry comes back as [`Wire::Unsent`].
     pub fn send_to(&mut self, remote: SocketAddr, bytes: Bytes, ticket: Ticket) -> Result<(), NotSent> {
-        if let Some(connection) = self.by_remote.get(&remote).copied() {
-            if self.send(connection, bytes.clone(), ticket).is_ok() {
-                return Ok(());
-            }
+        if let Some(connection) = self.by_remote.get(&remote).copied()
+            && self.send(connection, bytes.clone(), ticket).is_ok()
+        {
+            return Ok(());
         }
         let slot = self.shared.slots.take(remote.ip(), false).ok_or(NotSent)?;
         let number = self.shared.next_number();
