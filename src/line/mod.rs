@@ -175,4 +175,4 @@ impl Drop for Registered {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
