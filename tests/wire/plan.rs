@@ -7,7 +7,7 @@ use cityline::terms::dice::Dice;
 
 /// What a side says to an offer inside the call.
 #[derive(Clone, Copy, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     Answer,
     Refuse,
     Silence,
@@ -15,21 +15,21 @@ pub enum Reply {
 
 /// One call's story.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Node 0 or 1.
-    pub caller: usize,
-    pub ring: Duration,
-    pub reliable: bool,
-    pub cancel_after: Option<Duration>,
+    pub(crate) caller: usize,
+    pub(crate) ring: Duration,
+    pub(crate) reliable: bool,
+    pub(crate) cancel_after: Option<Duration>,
     /// What the called side does, and when.
-    pub progress: Vec<(Duration, bool)>,
-    pub verdict: Option<(Duration, Result<(), u16>)>,
-    pub bye_by_caller: bool,
+    pub(crate) progress: Vec<(Duration, bool)>,
+    pub(crate) verdict: Option<(Duration, Result<(), u16>)>,
+    pub(crate) bye_by_caller: bool,
     /// None: the call stays up until something else ends it.
-    pub bye_after: Option<Duration>,
+    pub(crate) bye_after: Option<Duration>,
     /// Changes: by the caller? how long after the answer?
-    pub offers: Vec<(bool, Duration)>,
-    pub reply: Reply,
+    pub(crate) offers: Vec<(bool, Duration)>,
+    pub(crate) reply: Reply,
 }
 
 fn ms(dice: &mut Dice, below: u64) -> Duration {
@@ -38,7 +38,7 @@ fn ms(dice: &mut Dice, below: u64) -> Duration {
 
 impl Plan {
     /// Any story.
-    pub fn by_lot(dice: &mut Dice) -> Self {
+    pub(crate) fn by_lot(dice: &mut Dice) -> Self {
         let answers = ms(dice, 4_000);
         let verdict = match dice.below(10) {
             0 => None,
@@ -79,13 +79,13 @@ impl Plan {
     }
 
     /// A call that is answered at once and stays up.
-    pub fn lasting(dice: &mut Dice) -> Self {
+    pub(crate) fn lasting(dice: &mut Dice) -> Self {
         let verdict = Some((Duration::ZERO, Ok(())));
         Self { verdict, bye_after: None, cancel_after: None, offers: Vec::new(), ..Self::by_lot(dice) }
     }
 
     /// What the called side does from the moment it is called.
-    pub fn reactions(&self) -> Vec<(Duration, Command)> {
+    pub(crate) fn reactions(&self) -> Vec<(Duration, Command)> {
         let early = |sdp: bool| sdp.then(|| "v=0 early".to_owned());
         let mut all: Vec<(Duration, Command)> = self
             .progress

@@ -19,40 +19,40 @@ use super::plan::{Plan, Reply};
 
 /// How bad the wire is.
 #[derive(Clone, Copy, Debug)]
-pub struct Wire {
-    pub loss: f64,
-    pub twice: f64,
-    pub delay_ms: u64,
-    pub jitter_ms: u64,
+pub(crate) struct Wire {
+    pub(crate) loss: f64,
+    pub(crate) twice: f64,
+    pub(crate) delay_ms: u64,
+    pub(crate) jitter_ms: u64,
 }
 
 /// What one side knows of a call.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
-    pub call: usize,
-    pub answered: Option<Instant>,
-    pub ended: Option<(Instant, Cause)>,
-    pub ends: u32,
+pub(crate) struct Record {
+    pub(crate) call: usize,
+    pub(crate) answered: Option<Instant>,
+    pub(crate) ended: Option<(Instant, Cause)>,
+    pub(crate) ends: u32,
     /// What came after the end, which nothing may.
-    pub after_end: u32,
+    pub(crate) after_end: u32,
 }
 
-pub struct Node {
-    pub agent: Agent,
-    pub address: SocketAddr,
-    pub records: BTreeMap<DialogId, Record>,
+pub(crate) struct Node {
+    pub(crate) agent: Agent,
+    pub(crate) address: SocketAddr,
+    pub(crate) records: BTreeMap<DialogId, Record>,
     /// A crashed peer hears and says nothing, then starts anew.
-    pub deaf: bool,
+    pub(crate) deaf: bool,
 }
 
-pub struct World {
-    pub start: Instant,
-    pub now: Instant,
-    pub nodes: [Node; 2],
-    pub plans: Vec<Plan>,
-    pub wire: Wire,
-    pub census_max: Census,
-    pub messages: u64,
+pub(crate) struct World {
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) nodes: [Node; 2],
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) wire: Wire,
+    pub(crate) census_max: Census,
+    pub(crate) messages: u64,
     dice: Dice,
     sequence: u64,
     due: BinaryHeap<Reverse<(Instant, u64, usize)>>,
@@ -69,7 +69,7 @@ enum Thing {
 
 const ADDRESSES: [&str; 2] = ["10.0.0.1:5060", "10.0.0.2:5060"];
 
-pub fn agent(now: Instant, address: SocketAddr, session: SessionTimes, dice: Dice) -> Agent {
+pub(crate) fn agent(now: Instant, address: SocketAddr, session: SessionTimes, dice: Dice) -> Agent {
     let settings = Settings {
         listeners: vec![Listener { transport: Transport::Udp, local: address, advertised: address }],
         trunks: vec![Trunk::new("wire", vec!["10.0.0.0/8".parse().unwrap()], true)],
@@ -80,7 +80,7 @@ pub fn agent(now: Instant, address: SocketAddr, session: SessionTimes, dice: Dic
 }
 
 impl World {
-    pub fn new(seed: u64, wire: Wire, session: SessionTimes) -> Self {
+    pub(crate) fn new(seed: u64, wire: Wire, session: SessionTimes) -> Self {
         let (start, mut dice) = (Instant::now(), Dice::from_seed(seed));
         let nodes = ADDRESSES.map(|address| {
             let address = address.parse().unwrap();
@@ -101,14 +101,14 @@ impl World {
         }
     }
 
-    pub fn plan(&mut self, at: Duration, make: impl FnOnce(&mut Dice) -> Plan) {
+    pub(crate) fn plan(&mut self, at: Duration, make: impl FnOnce(&mut Dice) -> Plan) {
         let plan = make(&mut self.dice);
         let caller = plan.caller;
         self.plans.push(plan);
         self.later(at, caller, Thing::Dial { call: self.plans.len() - 1 });
     }
 
-    pub fn deaf(&mut self, node: usize, from: Duration, to: Duration) {
+    pub(crate) fn deaf(&mut self, node: usize, from: Duration, to: Duration) {
         self.later(from, node, Thing::Deaf(true));
         self.later(to, node, Thing::Deaf(false));
     }
@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Runs until nothing is due any more, or `limit` has passed.
-    pub fn run(&mut self, limit: Duration) {
+    pub(crate) fn run(&mut self, limit: Duration) {
         let end = self.start + limit;
         loop {
             let thing = self.due.peek().map(|Reverse((at, _, node))| (*at, *node));

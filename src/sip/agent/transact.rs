@@ -247,6 +247,13 @@ impl Agent {
                 false => (None, Verdict::Nothing),
             },
         };
+        // An INVITE inside a dialog rings nowhere: its final response comes soon, or is lost with the call.
+        if status < 200
+            && let Client::Invite(machine) = &mut asking.machine
+            && asking.request.headers.to().is_ok_and(|to| to.tag().is_some())
+        {
+            machine.give_up_at(self.now + pace.give_up() * 2);
+        }
         if let Some(ack) = send {
             self.send(to, ack, 0);
         }
