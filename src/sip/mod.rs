@@ -1,11 +1,13 @@
-//! SIP, sans-IO: the wire (message, headers, grammar, framing, sdp) and the machines that stand on it.
+//! SIP: the wire (message, headers, grammar, framing, sdp) and the machines that stand on it, sans-IO.
 //!
-//! Nothing here reads a clock, a socket or a die: bytes and the time come in as values.
+//! Nothing in the core reads a clock, a socket or a die: bytes and the time come in as values. The shell
+//! (`stack`, `transport`, `resolve`) is where it meets the network.
 
 pub mod agent;
 pub mod body;
 pub mod caller;
 pub mod dialog;
+pub mod framing;
 pub mod gate;
 pub mod grammar;
 pub mod headers;
@@ -14,6 +16,7 @@ pub mod message;
 pub mod method;
 mod parse;
 pub mod reliable;
+pub mod sdp;
 pub mod session_timer;
 mod text;
 pub mod timer;
