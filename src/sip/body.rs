@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::headers::HeaderName;
+use super::headers::{HeaderName, Headers};
 use super::message::Message;
 use super::text::{decode, trim};
 
@@ -39,6 +39,17 @@ pub fn sdp(message: &Message) -> Result<Option<String>, Unsupported> {
             if optional { Ok(None) } else { Err(Unsupported) }
         }
     }
+}
+
+/// Does the sender of an INVITE take a session description in return? Without a word in Accept it does
+/// (RFC 3261 §20.1).
+pub fn may_be_answered(invite: &Headers) -> bool {
+    let accepted = invite.tokens(&HeaderName::Accept);
+    let fits = |range: &String| {
+        let bare = range.split(';').next().unwrap_or_default().trim();
+        ["application/sdp", "application/*", "*/*"].iter().any(|known| bare.eq_ignore_ascii_case(known))
+    };
+    accepted.is_empty() || accepted.iter().any(fits)
 }
 
 impl Message {

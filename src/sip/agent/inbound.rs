@@ -69,6 +69,9 @@ impl Agent {
         if headers.number(&HeaderName::MaxForwards) == Ok(0) {
             return Err(483);
         }
+        if !body::may_be_answered(headers) {
+            return Err(406);
+        }
         let offer = body::sdp(message).map_err(|body::Unsupported| 415_u16)?;
         if session_timer::answer(headers, &self.settings.session) == Agreed::TooSmall {
             return Err(422);

@@ -28,7 +28,7 @@ impl Agent {
         response.headers.push(HeaderName::Server, self.settings.server.clone());
         match status {
             405 | 501 => response.headers.push(HeaderName::Allow, ALLOW),
-            415 => response.headers.push(HeaderName::Accept, SDP),
+            406 | 415 => response.headers.push(HeaderName::Accept, SDP),
             _ => {}
         }
         response
@@ -150,6 +150,7 @@ pub(super) const fn reason_phrase(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         410 => "Gone",
         415 => "Unsupported Media Type",
