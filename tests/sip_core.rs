@@ -1,141 +1,20 @@
 //! The SIP core, end to end but without a network: what a phone sends, and what it gets back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
+
+#[path = "wire/phone.rs"]
+mod phone;
+
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cityline::sip::agent::{
-    Agent, Census, Command, Dial, DialogEvent, DialogId, Flow, Incoming, Input, Limits, Listener, Output, Settings,
-    Strangers, Transport,
-};
+use cityline::sip::agent::{Census, Command, DialogEvent, DialogId, Input, Limits, Settings, Strangers};
 use cityline::sip::headers::HeaderName;
-use cityline::sip::message::{Message, Method};
+use cityline::sip::message::Method;
 use cityline::sip::trunk::Trunk;
 use cityline::terms::cause::Cause;
-use cityline::terms::clock::Instant;
-use cityline::terms::dice::Dice;
-
-/// One agent, one phone, and virtual time.
-struct Phone {
-    agent: Agent,
-    now: Instant,
-    flow: Flow,
-    /// What the agent sent to the phone; the status of each response once more, for those that echo what cannot
-    /// be read.
-    sent: Vec<Message>,
-    statuses: Vec<u16>,
-    incoming: Vec<(DialogId, Incoming)>,
-    events: Vec<(DialogId, DialogEvent)>,
-    lookups: Vec<u64>,
-}
-
-const CITY: &str = "10.0.0.1:5060";
-const HERE: &str = "10.0.0.2:5060";
-
-fn settings() -> Settings {
-    let local = CITY.parse().unwrap();
-    Settings {
-        listeners: vec![Listener { transport: Transport::Udp, local, advertised: local }],
-        trunks: vec![Trunk::new("carrier", vec!["10.0.0.0/8".parse().unwrap()], true)],
-        ..Settings::default()
-    }
-}
-
-impl Phone {
-    fn new(settings: Settings) -> Self {
-        let now = Instant::now();
-        let flow = Flow::Udp { local: CITY.parse().unwrap(), remote: HERE.parse().unwrap() };
-        let agent = Agent::new(now, settings, Dice::from_seed(7));
-        Self { agent, now, flow, sent: vec![], statuses: vec![], incoming: vec![], events: vec![], lookups: vec![] }
-    }
-
-    fn hand(&mut self, input: Input) {
-        self.agent.handle(self.now, input);
-        while let Some(output) = self.agent.poll() {
-            match output {
-                Output::Send { bytes, .. } => {
-                    let head = String::from_utf8_lossy(&bytes[..12]).into_owned();
-                    self.statuses.extend(head.strip_prefix("SIP/2.0 ").and_then(|rest| rest[..3].parse::<u16>().ok()));
-                    self.sent.extend(Message::parse(bytes));
-                }
-                Output::Resolve { ticket, .. } => self.lookups.push(ticket),
-                Output::Incoming { dialog, incoming } => self.incoming.push((dialog, *incoming)),
-                Output::Event { dialog, event } => self.events.push((dialog, event)),
-            }
-        }
-    }
-
-    fn says(&mut self, text: &str) -> &mut Self {
-        let bytes = Bytes::from(text.replace('\n', "\r\n"));
-        self.hand(Input::Received { flow: self.flow, bytes });
-        self
-    }
-
-    fn asks(&mut self, dialog: DialogId, command: Command) -> &mut Self {
-        self.hand(Input::Command { dialog, command });
-        self
-    }
-
-    /// Lets time pass, waking the agent whenever it asks.
-    fn waits(&mut self, span: Duration) -> &mut Self {
-        let end = self.now + span;
-        while let Some(at) = self.agent.deadline().filter(|at| *at <= end) {
-            self.now = self.now.max(at);
-            self.hand(Input::Tick);
-        }
-        self.now = end;
-        self
-    }
-
-    fn statuses(&self) -> Vec<u16> {
-        self.statuses.clone()
-    }
-
-    fn requests(&self) -> Vec<&Method> {
-        self.sent.iter().filter_map(Message::method).collect()
-    }
-
-    fn last(&self) -> &Message {
-        self.sent.last().expect("something was sent")
-    }
-
-    /// An INVITE that was let in.
-    fn invites(&mut self, more: &str) -> DialogId {
-        let invite = request("INVITE", 1, "", more);
-        self.says(&invite);
-        self.incoming.last().expect("let in").0
-    }
-
-    /// A call that is up.
-    fn is_up(&mut self) -> DialogId {
-        let dialog = self.invites(OFFER);
-        self.asks(dialog, Command::Answer { sdp: "v=0 answer".into() });
-        let ack = request("ACK", 1, &self.tag(), "\n");
-        self.says(&ack);
-        dialog
-    }
-
-    /// Our tag, as `;tag=…`.
-    fn tag(&self) -> String {
-        let tags = self.sent.iter().rev().filter_map(|one| one.headers.to().ok()?.tag().map(str::to_owned));
-        format!(";tag={}", tags.into_iter().next().expect("a tag"))
-    }
-}
-
-const OFFER: &str = "Content-Type: application/sdp\n\nv=0 offer";
-
-fn request(method: &str, cseq: u32, tag: &str, more: &str) -> String {
-    request_by(method, cseq, tag, &format!("z9hG4bK{method}{cseq}"), more)
-}
-
-fn request_by(method: &str, cseq: u32, tag: &str, branch: &str, more: &str) -> String {
-    let number_method = method;
-    format!(
-        "{method} sip:311@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch={branch};rport\nMax-Forwards: 70\n\
-         From: \"Ana\" <sip:+15035550100@10.0.0.2>;tag=phone\nTo: <sip:311@10.0.0.1>{tag}\nCall-ID: call-1\n\
-         CSeq: {cseq} {number_method}\nContact: <sip:ana@10.0.0.2:5060>\n{more}"
-    )
-}
+use phone::{OFFER, Phone, dial, reply, request, request_by, settings};
 
 #[test]
 fn a_call_is_answered_acknowledged_and_ended_by_the_caller() {
@@ -370,28 +249,6 @@ fn strangers_are_met_with_silence_or_403_as_set() {
     let mut phone = Phone::new(Settings { trunks: vec![], ..settings() });
     phone.says("INVITE sip:311@10.0.0.1 SIP/7.0\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK1\n\n");
     assert!(phone.sent.is_empty(), "not even for what cannot be read");
-}
-
-fn dial(targets: &[&str]) -> Input {
-    let dial = Dial {
-        targets: targets.iter().map(|target| (*target).to_owned()).collect(),
-        from_user: "311".into(),
-        from_display: Some("City".into()),
-        sdp: "v=0 offer".into(),
-        ring: Duration::from_secs(20),
-        headers: vec![("X-Line".into(), "a\r\nEvil: 1".into())],
-        trunk: None,
-    };
-    Input::Dial { dialog: DialogId(1), dial: Box::new(dial) }
-}
-
-/// The response a phone gives to the agent's latest request.
-fn reply(to: &Message, status: u16, tag: &str, more: &str) -> String {
-    let mut response = Message::response(status, "Because", &to.headers);
-    response.add_to_tag(tag);
-    let head = String::from_utf8(response.encode().to_vec()).unwrap().replace("\r\n", "\n");
-    let head = head.replace("Content-Length: 0\n\n", "");
-    format!("{head}Contact: <sip:desk@10.0.0.2:5060>\n{more}")
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Whatever the wire does: every call ends, its end is told once, both sides agree about it, and nothing is left.
 //! A failing seed is printed with the line that replays it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
+
 #[path = "wire/plan.rs"]
 mod plan;
 #[path = "wire/world.rs"]

@@ -88,7 +88,7 @@ impl Sender {
     }
 
     /// The next response whose turn has come.
-    pub fn next(&mut self) -> Option<(u32, Waiting)> {
+    pub fn next_in_turn(&mut self) -> Option<(u32, Waiting)> {
         if self.under_way.is_some() {
             return None;
         }
@@ -180,7 +180,7 @@ mod tests {
         assert!(!sender.on_prack(&rack(41)), "an unknown RAck");
         assert!(sender.on_prack(&rack(42)));
         assert!(!sender.on_prack(&rack(42)), "once");
-        assert_eq!(sender.next(), Some((43, ringing(None))));
+        assert_eq!(sender.next_in_turn(), Some((43, ringing(None))));
         assert!(!sender.holds_answer());
     }
 

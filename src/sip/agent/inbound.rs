@@ -285,7 +285,7 @@ impl Agent {
     /// The PRACK of a reliable response has come: what waited for it goes on.
     pub(super) fn after_prack(&mut self, session: &mut Session) {
         let Stage::Invited(invited) = &mut session.stage else { return };
-        if let Some((rseq, response)) = invited.reliable.as_mut().and_then(Sender::next) {
+        if let Some((rseq, response)) = invited.reliable.as_mut().and_then(Sender::next_in_turn) {
             return self.send_progress(session, Some(rseq), &response);
         }
         if let Some(sdp) = invited.held_answer.take() {
