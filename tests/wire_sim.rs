@@ -27,7 +27,7 @@ const SETTLED: Duration = Duration::from_secs(64 + 32);
 
 fn seeds() -> impl Iterator<Item = u64> {
     let one = std::env::var("WIRE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let count = std::env::var("WIRE_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
+    let count = std::env::var("WIRE_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(40);
     one.map_or(0..count, |seed| seed..seed + 1)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cityline::sip::agent::{
-    Agent, Census, Command, Dial, DialogEvent, DialogId, Flow, Input, Listener, Output, SessionTimes, Settings,
+    Agent, Census, Command, Dial, DialogEvent, DialogId, Flow, Input, Limits, Listener, Output, SessionTimes, Settings,
     Transport,
 };
 use cityline::sip::trunk::Trunk;
@@ -74,6 +74,8 @@ pub(crate) fn agent(now: Instant, address: SocketAddr, session: SessionTimes, di
         listeners: vec![Listener { transport: Transport::Udp, local: address, advertised: address }],
         trunks: vec![Trunk::new("wire", vec!["10.0.0.0/8".parse().unwrap()], true)],
         session,
+        // A called side that never decides is a story too; a CANCEL may come to nothing on the wire.
+        limits: Limits { unanswered: Duration::from_secs(60), ..Limits::default() },
         ..Settings::default()
     };
     Agent::new(now, settings, dice)
