@@ -1,1 +1,17 @@
-//! (in the making)
+//! SIP: the wire (message, headers, grammar, framing, sdp) and the machines that stand on it, sans-IO.
+//!
+//! Nothing in the core reads a clock, a socket or a die: bytes and the time come in as values. The shell
+//! (`stack`, `transport`, `resolve`) is where it meets the network.
+
+pub mod agent;
+pub mod framing;
+pub mod grammar;
+pub mod headers;
+pub mod malformed;
+pub mod message;
+pub mod method;
+mod parse;
+pub mod sdp;
+mod text;
+pub mod timer;
+pub mod trunk;
