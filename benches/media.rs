@@ -271,6 +271,10 @@ fn listen(socket: &UdpSocket, counting: &AtomicBool) -> Vec<f64> {
     loop {
         let (_, from) = socket.recv_from(&mut buffer).unwrap();
         let now = Instant::now();
+        // RTCP comes here too.
+        if (192..=223).contains(&buffer[1]) {
+            continue;
+        }
         let before = last.insert(from.port(), now);
         match (counting.load(Ordering::Relaxed), before) {
             (true, Some(before)) => spacing.push((now - before).as_secs_f64() * 1000.0),

@@ -224,7 +224,8 @@ fn events_that_nobody_reads_end_the_session_and_say_so() {
     let engine = engine(|_| {});
     let mut party = Party::new(&engine, Codec::Pcmu, None);
     // After its second packet the shard has written down that it serves a session.
-    (party.hear(), party.hear());
+    party.hear();
+    party.hear();
     let (until, over) = (Instant::now() + PATIENCE, || engine.stats()[0].sessions == 0);
     for press in 0..200u32 {
         party.say(101, press * 1600, &[1, 10, 0, 160]);

@@ -13,9 +13,8 @@ use super::command::{MediaEnd, MediaEvent, SessionId};
 use super::engine::Shared;
 use super::ports::Pair;
 use super::rtp::Header;
-use super::session::{PACKET_MAX, Peer, Received, Session};
+use super::session::{Moment, PACKET_MAX, Peer, Received, Session};
 use super::shard::Tally;
-use crate::terms::clock::Instant;
 use crate::terms::key::{Key, Keys};
 
 /// Packets read in one turn at most; what is left waits in the socket for the next.
@@ -66,14 +65,6 @@ struct Held {
     header: Header,
     start: usize,
     length: usize,
-}
-
-/// A moment in a shard's life.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub(crate) now: Instant,
-    /// The number of 20 ms since the shard began.
-    pub(crate) turn: u64,
 }
 
 /// What a member is made of.
@@ -127,7 +118,7 @@ impl Member {
 
     fn read(&mut self, at: Moment, buffers: &mut Buffers, pressed: &mut [Option<Key>], tally: &mut Tally) {
         buffers.count = 0;
-        let thorough = std::mem::take(&mut self.surprised) || (at.turn + self.id.0) % DRAIN_TURNS == 0;
+        let thorough = std::mem::take(&mut self.surprised) || (at.turn + self.id.0).is_multiple_of(DRAIN_TURNS);
         let mut taken = 0;
         while taken < READS_MAX {
             let slot = buffers.count % HELD_MAX;
@@ -148,7 +139,7 @@ impl Member {
             };
             taken += 1;
             let mut lock = None;
-            match self.session.receive(at.now, at.turn, from, &buffer[..length], &mut lock) {
+            match self.session.receive(at, from, &buffer[..length], &mut lock) {
                 Received::Audio(audio) => {
                     let start = audio.payload.as_ptr().addr() - beginning;
                     let (codec, header, length) = (audio.codec, audio.header, audio.payload.len());
@@ -174,11 +165,11 @@ impl Member {
             self.send(&buffers.out[..length], tally);
         }
         let phase = at.turn.wrapping_add(self.id.0);
-        if phase % SLOW_TURNS == 0 {
+        if phase.is_multiple_of(SLOW_TURNS) {
             self.see_to_rtcp(at, &mut buffers.out);
             let reopened = self.session.check_silence(at.now);
             self.join(reopened);
-            if phase % GAUGE_TURNS == 0 {
+            if phase.is_multiple_of(GAUGE_TURNS) {
                 self.write_gauges();
             }
         }
@@ -192,11 +183,10 @@ impl Member {
             Some(Peer::Only(address)) => {
                 self.connected = self.connects && self.pair.rtp.connect(address).is_ok();
             }
-            Some(Peer::Anyone) => {
-                if std::mem::take(&mut self.connected) {
-                    let _ = rustix::net::connect_unspec(&self.pair.rtp);
-                }
+            Some(Peer::Anyone) if std::mem::take(&mut self.connected) => {
+                let _ = rustix::net::connect_unspec(&self.pair.rtp);
             }
+            Some(Peer::Anyone) => {}
         }
     }
 

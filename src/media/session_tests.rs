@@ -64,7 +64,8 @@ impl Bench {
         header.write(&mut bytes);
         bytes.extend_from_slice(payload);
         let mut peer = None;
-        self.session.receive(self.now(), self.turn, from, &bytes, &mut peer);
+        let at = Moment { now: self.now(), turn: self.turn };
+        self.session.receive(at, from, &bytes, &mut peer);
         peer
     }
 
@@ -182,8 +183,9 @@ fn a_bridge_carries_a_tone_between_any_two_codecs() {
         let (mut encoder, mut decoder) = (Encoder::new(from), Decoder::new(to));
         let (mut heard, mut out) = (Vec::new(), [0; PACKET_MAX]);
         for turn in 0..50u32 {
-            let tone: Vec<i16> =
-                (0..160).map(|n| (8000.0 * (f64::from(turn * 160 + n) * 0.7854).sin()) as i16).collect();
+            let tone: Vec<i16> = (0..160)
+                .map(|n| (8000.0 * (f64::from(turn * 160 + n) * std::f64::consts::FRAC_PI_4).sin()) as i16)
+                .collect();
             let mut payload = [0; 160];
             encoder.encode(&tone, &mut payload);
             let header =
@@ -201,7 +203,7 @@ fn a_bridge_carries_a_tone_between_any_two_codecs() {
         let settled = &heard[1_600..];
         let (mut real, mut imaginary, mut all) = (0.0, 0.0, 0.0);
         for (n, sample) in settled.iter().enumerate() {
-            let (sample, angle) = (f64::from(*sample), n as f64 * 0.7854);
+            let (sample, angle) = (f64::from(*sample), n as f64 * std::f64::consts::FRAC_PI_4);
             (real, imaginary, all) =
                 (real + sample * angle.cos(), imaginary + sample * angle.sin(), all + sample * sample);
         }
