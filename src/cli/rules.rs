@@ -50,11 +50,14 @@ pub fn report(of: &str, problems: &[Diagnostic]) -> miette::Report {
     miette::miette!("{} in {of}:\n{reports}", diagnostic::tally(problems))
 }
 
+/// A rulebook, the prompts it may name ready to be played, and which there are.
+pub type Heard = (Arc<Rulebook>, PromptBank, Arc<PromptIndex>);
+
 /// The rulebook of `rules`, and the prompts of `prompts` ready to be played.
 ///
 /// # Errors
 /// Everything that is wrong with the prompts, or else with the rules.
-pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<(Arc<Rulebook>, PromptBank), miette::Report> {
+pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<Heard, miette::Report> {
     let (bank, index) = PromptBank::load(prompts).map_err(|problems| {
         miette::miette!(
             help = "`cityline prompts check` says more; `cityline prompts build` makes what is missing",
@@ -63,7 +66,7 @@ pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<(Arc<Rulebook>, Pr
         )
     })?;
     let rulebook = Rulebook::load(rules, &index).map_err(|problems| report("the rules", &problems))?;
-    Ok((rulebook, bank))
+    Ok((rulebook, bank, Arc::new(index)))
 }
 
 /// Keeps the rulebook's text in the record, so that `why` can quote the line that decided.
