@@ -2,5 +2,6 @@
 
 pub mod calendar;
 pub mod check;
-pub mod rules;
+pub mod folders;
+
 pub mod simulate;
