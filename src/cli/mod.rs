@@ -12,7 +12,7 @@ mod house;
 pub mod logging;
 pub mod prompts;
 mod reading;
-pub mod rules;
+pub mod folders;
 pub mod serve;
 pub mod sim;
 pub mod simulate;

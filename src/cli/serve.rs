@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::house::House;
 use super::logging::{self, LogFormat};
-use super::rules;
+use super::folders;
 use crate::config::settings::{self, Settings};
 use crate::line::simulated::{self, Desks};
 use crate::media::engine::Engine;
@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode, miette::Report> {
 
 /// What the file says, with what the command line says in its place.
 fn effective(args: &Args) -> Result<Settings, miette::Report> {
-    let mut settings = settings::load(&args.config).map_err(|problems| rules::report("the configuration", &problems))?;
+    let mut settings = settings::load(&args.config).map_err(|problems| folders::report("the configuration", &problems))?;
     if let Some(address) = args.sip {
         settings.sip.listen = vec![(Transport::Udp, address), (Transport::Tcp, address)];
         settings.media.address = address.ip();
@@ -97,7 +97,7 @@ fn effective(args: &Args) -> Result<Settings, miette::Report> {
 async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report> {
     let clock = args.wall.map_or_else(Clock::system, Clock::starting_at);
     let mut dice = Dice::from_os();
-    let (rulebook, bank, index) = rules::load_with_bank(&settings.rules, &settings.prompts)?;
+    let (rulebook, bank, index) = folders::load_with_bank(&settings.rules, &settings.prompts)?;
     let (_, journal, recovered) = store::open(&settings.data)
         .await
         .into_diagnostic()
@@ -105,7 +105,7 @@ async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report
     if recovered.calls_ended > 0 {
         tracing::warn!(calls = recovered.calls_ended, "calls that an earlier run left open were given their end");
     }
-    rules::keep(&journal, &rulebook, &settings.rules, &clock);
+    folders::keep(&journal, &rulebook, &settings.rules, &clock);
     let engine = super::house::start_engine(&settings.media, bank, &clock, &mut dice)?;
     let desks = start_desks(&mut settings, &engine, index, (&clock, &mut dice)).await?;
     let (house, calls) = House::start(&settings, engine, rulebook, journal.clone(), clock, dice).await?;
