@@ -46,7 +46,7 @@ fn main() {
     if options.wants("soak") {
         modes::soak(&target, &options, clean, &mut report);
     }
-    report.close();
+    report.close("signalling");
 }
 
 /// What is to be measured.

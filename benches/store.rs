@@ -5,6 +5,7 @@
 //! the whole process's, user and system, from `/proc/self/stat`: it includes the making of the events.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program that measures and prints")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use cityline::store;
@@ -37,9 +38,9 @@ fn main() {
     });
 }
 
-async fn flat_out(data: &std::path::Path, load: &str, entries: Vec<Entry>) {
+async fn flat_out(data: &Path, load: &str, entries: Vec<Entry>) {
     let (_store, journal, _) = store::open(data).await.unwrap();
-    let (cpu, start, count) = (cpu(), Instant::now(), entries.len());
+    let begun = Begun::now(entries.len());
     for (number, entry) in (1..).zip(entries) {
         journal.record(entry);
         if number % 8_192 == 0 {
@@ -47,49 +48,54 @@ async fn flat_out(data: &std::path::Path, load: &str, entries: Vec<Entry>) {
         }
     }
     journal.close().await;
-    report(load, count, cpu, start, &journal, data);
+    begun.report(load, &journal, data);
 }
 
 /// Each call's events come 100 ms apart, so that each goes into a batch of its own.
-async fn paced(data: &std::path::Path, calls: &[Vec<Entry>]) {
+async fn paced(data: &Path, calls: &[Vec<Entry>]) {
     let (_store, journal, _) = store::open(data).await.unwrap();
     let per_tick = CALLS_PER_SECOND / 10;
     let ticks = calls.len() / per_tick + EVENTS_PER_CALL;
-    let (before, start) = (cpu(), Instant::now());
+    let begun = Begun::now(calls.len() * EVENTS_PER_CALL);
     let mut ticker = tokio::time::interval(Duration::from_millis(100));
     for tick in 0..ticks {
         ticker.tick().await;
         for event in 0..EVENTS_PER_CALL.min(tick + 1) {
-            let begun = (tick - event) * per_tick;
-            for call in calls.iter().skip(begun).take(per_tick) {
+            let first = (tick - event) * per_tick;
+            for call in calls.iter().skip(first).take(per_tick) {
                 journal.record(call[event].clone());
             }
         }
     }
     journal.close().await;
-    report("paced, 200 calls/s", calls.len() * EVENTS_PER_CALL, before, start, &journal, data);
+    begun.report("paced, 200 calls/s", &journal, data);
 }
 
-fn report(
-    load: &str,
+/// A measurement under way.
+struct Begun {
     events: usize,
-    before: Duration,
-    start: Instant,
-    journal: &store::Journal,
-    data: &std::path::Path,
-) {
-    let (cpu, span) = (cpu() - before, start.elapsed());
-    let stats = journal.stats();
-    assert_eq!((stats.stored, stats.lost, stats.spooled), (events as u64, 0, 0), "{stats:?}");
-    let calls = events / EVENTS_PER_CALL;
-    let files = std::fs::read_dir(data).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
-    println!(
-        "{load:<34}{:>14.1}{:>14.0}{:>14.0}{:>12}",
-        cpu.as_secs_f64() * 1e6 / calls as f64,
-        events as f64 / span.as_secs_f64(),
-        events as f64 / stats.batches as f64,
-        files.sum::<u64>() / calls as u64,
-    );
+    cpu: Duration,
+    at: Instant,
+}
+
+impl Begun {
+    fn now(events: usize) -> Self {
+        Self { events, cpu: cpu(), at: Instant::now() }
+    }
+
+    fn report(self, load: &str, journal: &store::Journal, data: &Path) {
+        let (cpu, span, stats) = (cpu() - self.cpu, self.at.elapsed(), journal.stats());
+        assert_eq!((stats.stored, stats.lost, stats.spooled), (self.events as u64, 0, 0), "{stats:?}");
+        let calls = self.events / EVENTS_PER_CALL;
+        let files = std::fs::read_dir(data).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
+        println!(
+            "{load:<34}{:>14.1}{:>14.0}{:>14.0}{:>12}",
+            cpu.as_secs_f64() * 1e6 / calls as f64,
+            self.events as f64 / span.as_secs_f64(),
+            self.events as f64 / stats.batches as f64,
+            files.sum::<u64>() / calls as u64,
+        );
+    }
 }
 
 /// CPU time of this process so far.

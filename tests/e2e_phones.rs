@@ -1,5 +1,7 @@
 //! The foreign phones, tried on each other: when a call to the server fails, it is not because of them.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on stops")]
+
 mod support;
 
 use std::process::{Child, Command, Stdio};

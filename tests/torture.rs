@@ -3,6 +3,8 @@
 //! `tests/torture/table.toml` names for each what it stands for and what must come of it. Here the parser is
 //! held to it; the signalling tests send the same files to a whole server and hold it to the final answer.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on stops")]
+
 use std::path::Path;
 
 use bytes::Bytes;

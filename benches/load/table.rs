@@ -37,9 +37,9 @@ impl Report {
     }
 
     /// Prints the command that makes it all again, and writes the JSON.
-    pub(crate) fn close(self) {
+    pub(crate) fn close(self, bench: &str) {
         let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-        println!("\nmade by: cargo bench --bench signalling -- {}", arguments.join(" "));
+        println!("\nmade by: cargo bench --bench {bench} -- {}", arguments.join(" "));
         let Some(path) = self.json else { return };
         let mut file = std::fs::File::create(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         for line in self.lines {

@@ -1,25 +1,20 @@
 //! `cityline sim`: a simulated day of calls, and whether everything held.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use miette::{IntoDiagnostic, miette};
 
-use super::rules;
+use super::folders::{Folders, prompt_index};
 use crate::sim::day::{self, Plan, Report};
 
 /// Play a simulated day of calls and check that nobody is lost
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder of the rulebook
-    #[arg(default_value = "routing-rules")]
-    rules: PathBuf,
-    /// The folder of the prompts (for their lengths)
-    #[arg(long, default_value = "prompts")]
-    prompts: PathBuf,
+    #[command(flatten)]
+    folders: Folders,
     /// The seed of all chance: the same seed is the same day
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -42,8 +37,8 @@ pub struct Args {
 /// # Errors
 /// Where the rulebook cannot be loaded.
 pub fn run(args: Args) -> Result<ExitCode, miette::Report> {
-    let (rulebook, prompts) = rules::load(&args.rules, &args.prompts)?;
-    let prompts = Arc::new(prompts);
+    let rulebook = args.folders.load_or_report()?;
+    let prompts = Arc::new(prompt_index(&args.folders.prompts));
     let mut out = std::io::stdout().lock();
     let mut well = true;
     for seed in args.seed..args.seed.saturating_add(args.days) {

@@ -1,7 +1,7 @@
 //! Reading a message: lines, folds, the start line, the headers nothing can be done without, the body.
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use super::grammar::uri::Uri;
 use super::headers::{HeaderName, Headers};
@@ -113,10 +113,10 @@ fn read_headers(lines: &mut Lines<'_>, bytes: &Bytes) -> (Headers, Option<Fault>
         if headers.len() == HEADERS_MAX {
             return (headers, fault.or(Some(Fault::TooManyHeaders)));
         }
-        if let Some((name, value)) = header_field(line) {
-            if let Some(name) = HeaderName::parse(&bytes.slice_ref(name)) {
-                headers.push(name, unfold(bytes, value));
-            }
+        if let Some((name, value)) = header_field(line)
+            && let Some(name) = HeaderName::parse_within(bytes, name)
+        {
+            headers.push_clean(name, unfold(bytes, value));
         }
     }
 }
@@ -127,12 +127,13 @@ pub(super) fn header_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((trim(&line[..colon]), trim(&line[colon + 1..])))
 }
 
-/// A value with each fold turned into one space (RFC 3261 §7.3.1); no copy where there is none.
+/// A value with each fold turned into one space (RFC 3261 §7.3.1), and a stray CR or NUL too; no copy where there
+/// is none.
 fn unfold(bytes: &Bytes, value: &[u8]) -> Bytes {
     if value.is_empty() {
         return Bytes::new();
     }
-    if memchr(b'\n', value).is_none() {
+    if memchr3(b'\n', b'\r', 0, value).is_none() {
         return bytes.slice_ref(value);
     }
     let mut plain = Vec::with_capacity(value.len());
@@ -140,9 +141,9 @@ fn unfold(bytes: &Bytes, value: &[u8]) -> Bytes {
         if !plain.is_empty() {
             plain.push(b' ');
         }
-        plain.extend_from_slice(trim(line));
+        plain.extend(trim(line).iter().map(|byte| if matches!(byte, b'\r' | 0) { b' ' } else { *byte }));
     }
-    Bytes::from(plain)
+    Bytes::copy_from_slice(trim(&plain))
 }
 
 /// Reads the start line, strictly: single spaces, nothing after the version (RFC 3261 §7.1, §7.2).

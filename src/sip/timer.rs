@@ -50,6 +50,11 @@ impl Again {
         Self { at: now + interval, interval, cap }
     }
 
+    /// The same time, but from then on at this interval.
+    pub fn then_every(self, interval: Duration) -> Self {
+        Self { at: self.at, interval, cap: interval }
+    }
+
     /// It was sent again: the next one.
     pub fn next(self, now: Instant) -> Self {
         Self::new(now, self.interval.saturating_mul(2).min(self.cap), self.cap)

@@ -1,6 +1,6 @@
 //! What becomes of the record when the database, the disk or the process fails.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -226,7 +226,7 @@ async fn child_that_is_killed() {
         // Never at the end of ten calls: some are always in the middle.
         if number % 37 == 0 {
             journal.flush().await;
-            println!("\nflushed {number}");
+            writeln!(std::io::stdout(), "\nflushed {number}").unwrap();
         }
     }
 }

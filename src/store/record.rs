@@ -179,9 +179,8 @@ impl Fold {
         Some(fold)
     }
 
-    /// Goes on with the next entry of the call. Whether the row has changed by it.
-    pub fn apply(&mut self, entry: &Entry) -> bool {
-        let flaws = self.record.flaws.len();
+    /// Goes on with the next entry of the call.
+    pub fn apply(&mut self, entry: &Entry) {
         if entry.seq != self.next_seq {
             self.record.flaw(Flaw::Gap);
         }
@@ -194,7 +193,7 @@ impl Fold {
         self.next_seq = entry.seq.saturating_add(1);
         self.last_at_ms = self.last_at_ms.max(entry.at_ms);
         self.last_unix_ms = entry.unix_ms;
-        self.tell(entry) || self.record.flaws.len() != flaws
+        self.tell(entry);
     }
 
     /// The sequence number the next entry must bear.
@@ -222,8 +221,8 @@ impl Fold {
         self.record
     }
 
-    /// What the entry adds to the row; whether it adds anything.
-    fn tell(&mut self, entry: &Entry) -> bool {
+    /// What the entry adds to the row.
+    fn tell(&mut self, entry: &Entry) {
         let record = &mut self.record;
         match &entry.event {
             Event::Arrived { .. } => self.arrive(entry),
@@ -231,10 +230,7 @@ impl Fold {
             Event::KeyPressed { .. } => record.keys = record.keys.saturating_add(1),
             Event::LanguageChosen { language, .. } => record.language = Some(*language),
             Event::MenuEntered { menu, .. } => {
-                if record.menu.is_some() {
-                    return false;
-                }
-                record.menu = Some(menu.clone());
+                record.menu.get_or_insert_with(|| menu.clone());
             }
             Event::TopicChosen { topic, .. } => record.topic = Some(topic.clone()),
             Event::LineTried { line, .. } | Event::Bridged { line, .. } => record.line = Some(line.clone()),
@@ -254,9 +250,8 @@ impl Fold {
             | Event::LineFailed { .. }
             | Event::HoldChanged { .. }
             | Event::AudioLost { .. }
-            | Event::Noted { .. } => return false,
+            | Event::Noted { .. } => {}
         }
-        true
     }
 
     fn arrive(&mut self, entry: &Entry) {

@@ -19,8 +19,10 @@ pub(crate) fn calls(server: &Server) -> Vec<Value> {
 
 /// The journal of a call, from its first line: `cityline why --json`.
 pub(crate) fn journal(server: &Server, call: &Value) -> Vec<Value> {
-    let text = command(server, &["why", text(call, "call"), "--json"]);
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+    let told = command(server, &["why", text(call, "call"), "--json"]);
+    let mut told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("not JSON: {told}"));
+    let Value::Array(events) = told["events"].take() else { panic!("no events: {told:#}") };
+    events
 }
 
 /// Waits until exactly `count` calls are in the record and each has its outcome.
@@ -33,9 +35,11 @@ pub(crate) fn settled(server: &Server, count: usize) -> Vec<Value> {
     })
 }
 
-/// The one call of a test, when it has its outcome.
+/// The one call of a test, when it has its outcome. Its record must have no flaw that the store itself sees.
 pub(crate) fn only_call(server: &Server) -> Value {
-    settled(server, 1).remove(0)
+    let call = settled(server, 1).remove(0);
+    assert!(call["flaws"].as_array().is_none_or(Vec::is_empty), "{call:#}");
+    call
 }
 
 /// A field of text.
@@ -50,7 +54,7 @@ pub(crate) fn words(journal: &[Value]) -> Vec<&str> {
 
 /// The event of a journal's line.
 pub(crate) fn event(entry: &Value) -> &Value {
-    if entry["event"].is_object() { &entry["event"] } else { entry }
+    &entry["event"]
 }
 
 /// The first event of that kind.

@@ -26,15 +26,15 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
     /// Where it takes SIP, by UDP and TCP.
     pub(crate) sip: SocketAddr,
-    /// Where it takes HTTP.
-    pub(crate) http: SocketAddr,
+    /// Where it takes HTTP, if it does.
+    pub(crate) http: Option<SocketAddr>,
 }
 
 #[derive(serde::Deserialize)]
 struct Ready {
     ready: bool,
     sip: SocketAddr,
-    http: SocketAddr,
+    http: Option<SocketAddr>,
 }
 
 impl Server {
@@ -69,7 +69,7 @@ impl Server {
         keep(stdout, log.clone(), Some(first));
         let placeholder = SocketAddr::from(([127, 0, 0, 1], 0));
         // The guard stands before anything can fail, so that the child never outlives the test.
-        let mut server = Self { child, log, folder, sip: placeholder, http: placeholder };
+        let mut server = Self { child, log, folder, sip: placeholder, http: None };
         let said = ready.recv_timeout(READY_MAX).unwrap_or_else(|_| panic!("no ready line within {READY_MAX:?}"));
         assert!(said.ready, "the server says that it is not ready");
         server.sip = said.sip;

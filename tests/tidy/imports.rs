@@ -26,10 +26,6 @@ const TABLE: &[(&str, &[&str])] = &[
 const EVERYONE: &[&str] =
     &["routing", "queue", "sip", "media", "store", "report", "call", "line", "flow", "sim", "web", "config", "cli"];
 
-/// Parts of a module that others may use because they are plain words, not machinery: with the reason.
-const OPEN: &[(&str, &str, &str)] =
-    &[("routing", "config::diagnostic", "where a fault is in a file, and how to mend it: one form for every file")];
-
 /// The types that settings are made of, besides those whose name ends in `Settings`.
 const SETTINGS: &[&str] = &[
     "routing::route::TrunkKind",
@@ -53,7 +49,7 @@ pub(super) fn findings(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (line, path) in paths(&source.text) {
         let target = path.split("::").next().unwrap_or_default();
-        if target == module || target == "terms" || !knows(target) || is_open(module, &path) {
+        if target == module || target == "terms" || !knows(target) {
             continue;
         }
         if !allowed.iter().any(|open| covers(open, &path)) {
@@ -81,10 +77,6 @@ fn module_of(path: &str) -> Option<&str> {
 
 fn covers(open: &str, path: &str) -> bool {
     path == open || path.strip_prefix(open).is_some_and(|rest| rest.starts_with("::"))
-}
-
-fn is_open(module: &str, path: &str) -> bool {
-    OPEN.iter().any(|(who, what, _)| *who == module && covers(what, path))
 }
 
 fn takes_settings_only(path: &str) -> bool {

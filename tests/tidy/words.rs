@@ -63,7 +63,7 @@ pub(super) fn dial_targets(source: &Source) -> Vec<Finding> {
                 findings.push(source.finding(
                     line,
                     format!(
-                        "`{target}` could be dialled: use loopback, a name under `.invalid`, or a 555-01xx number; a \
+                        "`{target}` could be dialled: use loopback, a name under `.invalid` or `.example`, or a 555-01xx number; a \
                          real number is display text only"
                     ),
                 ));
@@ -108,6 +108,7 @@ fn is_harmless(uri: &str) -> bool {
         || name.starts_with("127.")
         || name == "invalid"
         || name.ends_with(".invalid")
+        || name.ends_with(".example")
         || !name.contains('.') && !name.contains(|c: char| c.is_ascii_digit()) && !rest.contains('@')
 }
 

@@ -294,6 +294,13 @@ pub enum Command {
         /// The SDP.
         sdp: String,
     },
+    /// In a conversation: an INFO, e.g. a key as `application/dtmf-relay`. Whether it is understood is not told.
+    Info {
+        /// Its Content-Type.
+        content_type: String,
+        /// Its body.
+        body: Bytes,
+    },
     /// Outbound, before an answer: stop ringing. In any other stage the same as [`Command::Bye`].
     Cancel,
     /// End it, whatever its stage: BYE, CANCEL or a refusal.

@@ -87,7 +87,13 @@ impl InviteClient {
     }
 
     /// A response came; `ack` makes the ACK for a refusal (RFC 3261 §17.1.1.3).
-    pub fn on_response(&mut self, now: Instant, wire: (&Pace, bool), status: u16, ack: impl FnOnce() -> Bytes) -> Heard {
+    pub fn on_response(
+        &mut self,
+        now: Instant,
+        wire: (&Pace, bool),
+        status: u16,
+        ack: impl FnOnce() -> Bytes,
+    ) -> Heard {
         let (pace, reliable) = wire;
         match self {
             Self::Calling { .. } | Self::Proceeding { .. } => match status {

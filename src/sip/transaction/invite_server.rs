@@ -147,8 +147,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const PACE: Pace =
-        Pace { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) };
+    const PACE: Pace = Pace { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) };
 
     fn bytes(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())

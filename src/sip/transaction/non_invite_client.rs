@@ -71,7 +71,7 @@ impl NonInviteClient {
         match self {
             Self::Trying(waiting) | Self::Proceeding(waiting) if status < 200 => {
                 let mut waiting = waiting.clone();
-                waiting.again = waiting.again.map(|again| Again { at: again.at, ..Again::new(now, pace.t2, pace.t2) });
+                waiting.again = waiting.again.map(|again| again.then_every(pace.t2));
                 *self = Self::Proceeding(waiting);
                 true
             }

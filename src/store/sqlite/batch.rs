@@ -3,6 +3,9 @@
 //! A statement takes many rows at once, in powers of two, so that a few prepared statements serve every batch:
 //! a statement per row would cost more than the row. Calls in progress are folded in memory; where a batch does
 //! not simply go on from there (a replay, a gap, a second end), the call is folded again from the database.
+//!
+//! A call's row is written when it arrives and when it ends. Whoever reads the row of a call in progress through
+//! [`super::Sqlite`] gets the fold of its events so far.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -40,20 +43,20 @@ pub(super) async fn append(
     }
     let stored = insert_events(connection, &entries).await?;
     let all_new = stored == entries.len() as u64;
-    let (mut changed, refold) = go_on(folds, &entries, all_new);
+    let (mut due, refold) = go_on(folds, &entries, all_new);
     let mut refused_ends = 0;
     for call in refold {
         let known = events(connection, call).await?;
         refused_ends += refused(&known, entries.iter().copied().filter(|entry| entry.call == call));
         if let Some(fold) = Fold::of(&known) {
             folds.insert(call, fold);
-            changed.insert(call);
+            due.insert(call);
         }
     }
-    let records: Vec<&CallRecord> = changed.iter().filter_map(|call| folds.get(call)).map(Fold::record).collect();
+    let records: Vec<&CallRecord> = due.iter().filter_map(|call| folds.get(call)).map(Fold::record).collect();
     upsert_calls(connection, &records).await?;
     transaction.commit().await?;
-    forget(folds, &changed);
+    forget(folds, &due);
     let repeated = (entries.len() as u64).saturating_sub(stored + refused_ends);
     Ok(Appended { stored, repeated, refused_ends })
 }
@@ -64,10 +67,11 @@ pub(super) async fn events(connection: &mut SqliteConnection, call: CallId) -> R
     query.bind(call.to_string()).fetch_all(connection).await?.iter().map(rows::entry).collect()
 }
 
-/// Folds the entries that go on where the folds in memory stand: the calls whose row changed, and those that must
-/// be folded from the database.
+/// Folds the entries that go on where the folds in memory stand: the calls whose row is due, and those that must be
+/// folded from the database. A row is due when its call arrives and when it ends; to write it at every event would
+/// cost more than the events.
 fn go_on(folds: &mut HashMap<CallId, Fold>, entries: &[&Entry], all_new: bool) -> (BTreeSet<CallId>, BTreeSet<CallId>) {
-    let (mut changed, mut refold) = (BTreeSet::new(), BTreeSet::new());
+    let (mut due, mut refold) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries {
         let call = entry.call;
         if !all_new || refold.contains(&call) {
@@ -76,20 +80,21 @@ fn go_on(folds: &mut HashMap<CallId, Fold>, entries: &[&Entry], all_new: bool) -
         }
         match folds.get_mut(&call) {
             Some(fold) if fold.next_seq() == entry.seq => {
-                if fold.apply(entry) {
-                    changed.insert(call);
+                fold.apply(entry);
+                if fold.record().ended() {
+                    due.insert(call);
                 }
             }
             None if entry.seq == 0 => {
                 folds.insert(call, Fold::begin(entry));
-                changed.insert(call);
+                due.insert(call);
             }
             Some(_) | None => {
                 refold.insert(call);
             }
         }
     }
-    (changed, refold)
+    (due, refold)
 }
 
 /// How many of a call's new ends the database refused, because another stands there.
@@ -105,8 +110,8 @@ fn refused<'a>(known: &[Entry], given: impl Iterator<Item = &'a Entry>) -> u64 {
 }
 
 /// Lets go of calls that are over; and of all, if there are too many.
-fn forget(folds: &mut HashMap<CallId, Fold>, changed: &BTreeSet<CallId>) {
-    for call in changed {
+fn forget(folds: &mut HashMap<CallId, Fold>, written: &BTreeSet<CallId>) {
+    for call in written {
         if folds.get(call).is_some_and(|fold| fold.record().ended()) {
             folds.remove(call);
         }

@@ -14,7 +14,7 @@ CREATE TABLE event (
 -- Exactly one end per call: a second one is refused by the database itself.
 CREATE UNIQUE INDEX event_one_end ON event (call) WHERE word = 'ended';
 
--- One row per call: the fold of its events, written in the same transaction as they are.
+-- One row per call: the fold of its events, written with its arrival and with its end, in their transactions.
 CREATE TABLE call (
     call            TEXT    NOT NULL PRIMARY KEY,
     started_unix_ms INTEGER NOT NULL,
