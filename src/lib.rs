@@ -11,3 +11,4 @@ pub mod sim;
 pub mod sip;
 pub mod store;
 pub mod terms;
+pub mod web;

@@ -1,2 +1,7 @@
 //! The `cityline` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cityline::cli::main()
+}

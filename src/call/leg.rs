@@ -22,7 +22,7 @@ pub const EVENTS_MAX: usize = 64;
 /// What a call asks of a party.
 #[derive(Debug)]
 pub enum Command {
-    /// Answer the call (200 OK).
+    /// Answer the call (200 OK): [`Event::Answered`] or [`Event::Ended`] follows.
     Answer,
     /// Refuse it, before an answer.
     Reject {
@@ -35,9 +35,11 @@ pub enum Command {
         token: u32,
         /// The phrases.
         prompts: Vec<Spoken>,
-        /// Again from the start when they end, until stopped (ringback, hold).
+        /// Again from the start when they end, until stopped (a hold message).
         repeat: bool,
     },
+    /// Play the ringing tone, in place of anything that is being played, until stopped.
+    Ringback,
     /// Stop what is being played.
     Stop,
     /// Dial a line as a second leg whose audio lives beside this one's.
@@ -74,7 +76,7 @@ pub struct Dial {
 pub enum Event {
     /// It rings (180 or 183).
     Ringing,
-    /// It answered.
+    /// It answered; for a caller, our answer was sent.
     Answered,
     /// It pressed a key.
     Key {

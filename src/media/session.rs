@@ -438,3 +438,7 @@ impl Out {
         self.octets = self.octets.wrapping_add(length as u32);
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use memchr::memchr3;
 
 use super::text::{decode, is_token, trim};
 
@@ -150,10 +151,12 @@ const KNOWN_NAME_BYTES_MAX: usize = 24;
 impl HeaderName {
     /// Reads a name, long or compact, in any case; `None` if it is not a token.
     pub fn parse(bytes: &Bytes) -> Option<Self> {
-        if !is_token(bytes) {
-            return None;
-        }
-        Some(Self::lookup(bytes).unwrap_or_else(|| Self::Other(bytes.clone())))
+        Self::parse_within(bytes, bytes)
+    }
+
+    /// Reads a name that is a part of `whole`, of which an unknown name stays a slice.
+    pub(super) fn parse_within(whole: &Bytes, name: &[u8]) -> Option<Self> {
+        Self::lookup(name).or_else(|| is_token(name).then(|| Self::Other(whole.slice_ref(name))))
     }
 
     /// A name of our own writing, e.g. `"X-Line"`. Bytes that may not stand in a name become `-`.
@@ -238,6 +241,11 @@ impl Headers {
         self.0.push((name, clean(value.into())));
     }
 
+    /// Appends a field whose value is known to hold no CR, LF or NUL and no white space at its ends.
+    pub(super) fn push_clean(&mut self, name: HeaderName, value: Bytes) {
+        self.0.push((name, value));
+    }
+
     /// Puts a field before all others of any name (a Via of ours, a Record-Route).
     pub fn push_front(&mut self, name: HeaderName, value: impl Into<Bytes>) {
         self.0.insert(0, (name, clean(value.into())));
@@ -288,7 +296,7 @@ impl Headers {
 /// The value without white space around it and with CR, LF and NUL as spaces; no copy where there is none.
 fn clean(value: Bytes) -> Bytes {
     let trimmed = trim(&value);
-    if trimmed.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+    if memchr3(b'\r', b'\n', 0, trimmed).is_some() {
         let plain = |byte: &u8| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte };
         trimmed.iter().map(plain).collect()
     } else if trimmed.is_empty() {

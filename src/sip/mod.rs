@@ -1,8 +1,7 @@
-//! SIP: the wire (message, headers, grammar, framing, sdp), the machines that stand on it (agent), and the
-//! shell that joins them to the network (transport, resolve, stack).
+//! SIP: the wire (message, headers, grammar, framing, sdp) and the machines that stand on it, sans-IO.
 //!
-//! All but the shell is sans-IO: nothing there reads a clock, a socket or a die; bytes and the time come in
-//! as values.
+//! Nothing in the core reads a clock, a socket or a die: bytes and the time come in as values. The shell
+//! (`stack`, `transport`, `resolve`) is where it meets the network.
 
 pub mod agent;
 pub mod body;

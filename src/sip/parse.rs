@@ -1,7 +1,7 @@
 //! Reading a message: lines, folds, the start line, the headers nothing can be done without, the body.
 
 use bytes::Bytes;
-use memchr::memchr;
+use memchr::{memchr, memchr3};
 
 use super::grammar::uri::Uri;
 use super::headers::{HeaderName, Headers};
@@ -113,10 +113,10 @@ fn read_headers(lines: &mut Lines<'_>, bytes: &Bytes) -> (Headers, Option<Fault>
         if headers.len() == HEADERS_MAX {
             return (headers, fault.or(Some(Fault::TooManyHeaders)));
         }
-        if let Some((name, value)) = header_field(line) {
-            if let Some(name) = HeaderName::parse(&bytes.slice_ref(name)) {
-                headers.push(name, unfold(bytes, value));
-            }
+        if let Some((name, value)) = header_field(line)
+            && let Some(name) = HeaderName::parse_within(bytes, name)
+        {
+            headers.push_clean(name, unfold(bytes, value));
         }
     }
 }
@@ -127,12 +127,13 @@ pub(super) fn header_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((trim(&line[..colon]), trim(&line[colon + 1..])))
 }
 
-/// A value with each fold turned into one space (RFC 3261 §7.3.1); no copy where there is none.
+/// A value with each fold turned into one space (RFC 3261 §7.3.1), and a stray CR or NUL too; no copy where there
+/// is none.
 fn unfold(bytes: &Bytes, value: &[u8]) -> Bytes {
     if value.is_empty() {
         return Bytes::new();
     }
-    if memchr(b'\n', value).is_none() {
+    if memchr3(b'\n', b'\r', 0, value).is_none() {
         return bytes.slice_ref(value);
     }
     let mut plain = Vec::with_capacity(value.len());
@@ -140,9 +141,9 @@ fn unfold(bytes: &Bytes, value: &[u8]) -> Bytes {
         if !plain.is_empty() {
             plain.push(b' ');
         }
-        plain.extend_from_slice(trim(line));
+        plain.extend(trim(line).iter().map(|byte| if matches!(byte, b'\r' | 0) { b' ' } else { *byte }));
     }
-    Bytes::from(plain)
+    Bytes::copy_from_slice(trim(&plain))
 }
 
 /// Reads the start line, strictly: single spaces, nothing after the version (RFC 3261 §7.1, §7.2).
@@ -207,4 +208,92 @@ fn body(headers: &Headers, rest: Bytes) -> Result<Bytes, Fault> {
         return Err(Fault::BodyTooShort);
     }
     Ok(rest.slice(..length))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ESSENTIAL: &str = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@x.example>;tag=1\r\n\
+        To: <sip:311@city.example>\r\nCall-ID: 1@x\r\nCSeq: 1 OPTIONS\r\n";
+
+    fn read(more: &str, body: &str) -> Result<Message, Malformed> {
+        message(Bytes::from(format!("OPTIONS sip:311@city.example SIP/2.0\r\n{ESSENTIAL}{more}\r\n{body}")))
+    }
+
+    fn fault(more: &str) -> Fault {
+        read(more, "").unwrap_err().fault
+    }
+
+    #[test]
+    fn the_body_is_as_long_as_content_length_says_or_all_there_is() {
+        assert_eq!(read("", "all of it").unwrap().body, "all of it");
+        assert_eq!(read("l: 3\r\n", "all of it").unwrap().body, "all");
+        assert_eq!(read("l: 3\r\nContent-Length: 3\r\n", "all of it").unwrap().body, "all");
+        assert_eq!(read("l: 10\r\n", "all of it").unwrap_err().fault, Fault::BodyTooShort);
+        assert_eq!(fault("l: 1\r\nContent-Length: 2\r\n"), Fault::Repeated(HeaderName::ContentLength));
+    }
+
+    #[test]
+    fn every_limit_is_kept_and_answered() {
+        assert_eq!(fault(&"X: y\r\n".repeat(HEADERS_MAX)), Fault::TooManyHeaders);
+        assert_eq!(fault(&format!("X: {}\r\n", "y".repeat(HEADER_BYTES_MAX))), Fault::HeaderTooLong);
+        let long = read("", &"y".repeat(MESSAGE_BYTES_MAX)).unwrap_err();
+        assert_eq!((long.fault.clone(), long.status()), (Fault::TooLong, Some(513)));
+        assert!(read(&"X: y\r\n".repeat(HEADERS_MAX - 5), "").is_ok());
+    }
+
+    #[test]
+    fn a_head_that_does_not_end_is_refused_with_what_could_be_read() {
+        let bytes = format!("OPTIONS sip:311@city.example SIP/2.0\r\n{ESSENTIAL}");
+        let malformed = message(Bytes::from(bytes)).unwrap_err();
+        assert_eq!((malformed.fault.clone(), malformed.status()), (Fault::Headless, Some(400)));
+        assert_eq!(malformed.headers.call_id().as_deref(), Ok("1@x"));
+    }
+
+    #[test]
+    fn lines_that_are_no_headers_cost_nothing_and_line_ends_may_lack_their_cr() {
+        let odd = read("this is no header\r\nNa\u{ef}ve: x\r\n: empty\r\nSubject: kept\r\n", "").unwrap();
+        assert_eq!(odd.headers.text(&HeaderName::Subject).unwrap(), "kept");
+        let bare = format!("OPTIONS sip:311@city.example SIP/2.0\r\n{ESSENTIAL}\r\nbody").replace("\r\n", "\n");
+        assert_eq!(message(Bytes::from(bare)).unwrap().body, "body");
+    }
+
+    #[test]
+    fn keepalives_and_junk_are_met_with_silence() {
+        for bytes in [&b""[..], b"\r\n\r\n", b"\0\0\0\0", b"hello\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n"] {
+            assert_eq!(message(Bytes::from_static(bytes)).unwrap_err().status(), None, "{bytes:?}");
+        }
+        assert_eq!(message(Bytes::from_static(b"\r\n\r\n")).unwrap_err().fault, Fault::Empty);
+    }
+
+    #[test]
+    fn an_invite_is_not_copied_when_it_is_read() {
+        let bytes = Bytes::from(format!("OPTIONS sip:311@city.example SIP/2.0\r\n{ESSENTIAL}\r\nbody"));
+        let range = bytes.as_ptr_range();
+        let read = message(bytes.clone()).unwrap();
+        let inside = |value: &Bytes| range.contains(&value.as_ptr());
+        assert!(read.headers.iter().all(|(_, value)| inside(value)) && inside(&read.body));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_reads_the_same(
+            headers in proptest::collection::vec(("[A-Za-z][A-Za-z0-9-]{0,12}x", "[ -~é\\r\\n]{0,40}"), 0..10),
+            body in proptest::collection::vec(any::<u8>(), 0..80), user in "[ -~]{1,12}",
+        ) {
+            let mut written = read("l: 0\r\n", "").unwrap();
+            written.body = Bytes::from(body);
+            written.headers.set(HeaderName::ContentLength, written.body.len().to_string());
+            let host = crate::sip::grammar::host::Host::Name("city.example".into());
+            let uri = crate::sip::grammar::uri::SipUri::new(Some(&user), host, None).into();
+            written.start = Start::Request { method: Method::Options, uri };
+            for (name, value) in headers {
+                written.headers.push(HeaderName::from_text(&name), value);
+            }
+            prop_assert_eq!(message(written.encode()), Ok(written));
+        }
+    }
 }

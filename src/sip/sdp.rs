@@ -210,3 +210,6 @@ pub enum BadAnswer {
     #[error(transparent)]
     NoCommonCodec(#[from] NoCommonCodec),
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod cause;
 pub mod clock;
+pub mod diagnostic;
 pub mod dice;
 pub mod event;
 pub mod ids;

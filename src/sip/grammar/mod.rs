@@ -9,6 +9,7 @@ pub mod numbers;
 pub mod params;
 pub mod reason;
 pub mod uri;
+mod uri_compare;
 pub mod via;
 pub mod views;
 
@@ -16,3 +17,6 @@ pub mod views;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreadable(pub &'static str);
+
+#[cfg(test)]
+mod tests;

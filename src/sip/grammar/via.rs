@@ -40,10 +40,10 @@ impl Via {
     pub fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut protocol = bytes.splitn(3, |byte| *byte == b'/');
         let (name, version, rest) = (protocol.next(), protocol.next(), protocol.next());
-        if !name.is_some_and(|name| trim(name).eq_ignore_ascii_case(b"SIP")) {
+        if name.is_none_or(|name| !trim(name).eq_ignore_ascii_case(b"SIP")) {
             return Err(Unreadable("a Via is not SIP"));
         }
-        if !version.is_some_and(|version| trim(version) == b"2.0") {
+        if version.is_none_or(|version| trim(version) != b"2.0") {
             return Err(Unreadable("a Via is not SIP/2.0"));
         }
         let rest = trim(rest.ok_or(Unreadable("a Via has no transport"))?);

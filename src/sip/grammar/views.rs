@@ -209,3 +209,43 @@ fn flatten<T>(lists: impl Iterator<Item = Result<Vec<T>, Unreadable>>) -> Result
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(HeaderName, &'static str)]) -> Headers {
+        let mut headers = Headers::new();
+        fields.iter().for_each(|(name, value)| headers.push(name.clone(), *value));
+        headers
+    }
+
+    #[test]
+    fn the_topmost_via_is_exchanged_and_the_others_stay() {
+        let two = "SIP/2.0/UDP a.example;branch=z9hG4bK1;rport , SIP/2.0/TCP b.example;branch=z9hG4bK2";
+        let mut headers = headers(&[(HeaderName::Via, two), (HeaderName::Via, "SIP/2.0/UDP c.example")]);
+        let mut via = headers.via().unwrap();
+        via.mark_received("192.0.2.7:5099".parse().unwrap());
+        headers.set_via(&via);
+        let hosts: Vec<_> = headers.vias().unwrap().iter().map(|via| (via.host.to_string(), via.rport())).collect();
+        assert_eq!(hosts, [("a.example".into(), Some(5099)), ("b.example".into(), None), ("c.example".into(), None)]);
+    }
+
+    #[test]
+    fn lists_are_gathered_over_all_their_fields() {
+        let headers = headers(&[
+            (HeaderName::Supported, "100rel, timer"),
+            (HeaderName::Supported, ",replaces"),
+            (HeaderName::Privacy, "id;critical"),
+            (HeaderName::PAssertedIdentity, "\"Doe, J\" <sip:+15035550142@x.example>, tel:+15035550142"),
+            (HeaderName::PAssertedIdentity, "broken>"),
+            (HeaderName::ContentType, "Application / SDP ;charset=utf-8"),
+        ]);
+        assert_eq!(headers.tokens(&HeaderName::Supported), ["100rel", "timer", "replaces"]);
+        assert_eq!(headers.tokens(&HeaderName::Privacy), ["id", "critical"]);
+        assert!(headers.has_token(&HeaderName::Supported, "Timer"));
+        assert!(headers.addresses(&HeaderName::PAssertedIdentity).is_err());
+        assert_eq!(headers.readable_addresses(&HeaderName::PAssertedIdentity).len(), 2);
+        assert_eq!(headers.content_type().as_deref(), Some("application/sdp"));
+    }
+}

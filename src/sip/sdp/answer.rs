@@ -136,7 +136,3 @@ fn audio_line(sdp: &mut String, ours: &Ours<'_>) {
 fn refused_line(sdp: &mut String, line: &Line) {
     let _ = write!(sdp, "m={} 0 {} {}\r\n", line.media, line.proto, line.format);
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::*;
+use super::*;
 
 fn local() -> Local {
     Local {

@@ -1,0 +1,142 @@
+//! The pretended caller and lines: presses the given keys, waits where nothing is left to press.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::routing::journey::Journey;
+use crate::routing::keys::{Collector, Progress, Typed};
+use crate::routing::model::Rulebook;
+use crate::routing::route::Facts;
+use crate::routing::step::{Collect, Exit, Step, Transfer};
+use crate::terms::cause::Cause;
+use crate::terms::event::Event;
+use crate::terms::ids::LineId;
+use crate::terms::key::Keys;
+use crate::terms::prompt::{PromptIndex, Spoken};
+
+/// How long the caller and a line that answered speak.
+const TALK: Duration = Duration::from_secs(60);
+
+/// What the caller and the lines do.
+#[derive(Debug)]
+pub(super) struct Script {
+    /// The keys for one question after another; `None` presses nothing.
+    pub(super) keys: VecDeque<Option<Keys>>,
+    /// The lines that do not take the call, and why.
+    pub(super) failing: HashMap<LineId, Cause>,
+    /// With none, nobody answers in a queue.
+    pub(super) agents: u32,
+}
+
+/// One step as it went.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// What was decided on the way to it.
+    pub(super) decided: Vec<Event>,
+    /// When it began.
+    pub(super) at: Timestamp,
+    /// The step.
+    pub(super) step: Step,
+    /// How it ended; `None` for the last.
+    pub(super) exit: Option<Exit>,
+}
+
+/// A call from its arrival to its end.
+#[derive(Debug)]
+pub(super) struct Walk {
+    pub(super) facts: Facts,
+    pub(super) stages: Vec<Stage>,
+}
+
+impl Walk {
+    /// Whether the call was refused.
+    pub(super) fn refused(&self) -> bool {
+        self.stages.last().is_some_and(|stage| matches!(stage.step, Step::Refuse { .. }))
+    }
+}
+
+/// Leads a call with `facts` from `now` to its end.
+pub(super) fn walk(
+    book: &Arc<Rulebook>,
+    facts: Facts,
+    mut now: Timestamp,
+    mut script: Script,
+    prompts: &PromptIndex,
+) -> Walk {
+    let mut journey = Journey::begin(book.clone(), facts.clone());
+    let mut typed = Typed::default();
+    let mut stages = Vec::new();
+    let mut last = None;
+    loop {
+        let step = journey.next(now, last.take());
+        let decided = journey.take_events();
+        let (exit, took) = match &step {
+            Step::Say { prompts: said, .. } => (Some(Exit::Done), length(said, prompts)),
+            Step::Collect(collect) => {
+                let (exit, took) = collected(collect, &mut script, &mut typed, prompts);
+                (Some(exit), took)
+            }
+            Step::Transfer(transfer) => {
+                let (exit, took) = transferred(transfer, &script);
+                (Some(exit), length(&transfer.announce, prompts) + took)
+            }
+            Step::Close { .. } | Step::Refuse { .. } => (None, Duration::ZERO),
+        };
+        stages.push(Stage { decided, at: now, step, exit: exit.clone() });
+        now = now.checked_add(took).unwrap_or(now);
+        match exit {
+            Some(exit) => last = Some(exit),
+            None => return Walk { facts, stages },
+        }
+    }
+}
+
+/// The next keys of the script, through the same collector as a real call's.
+fn collected(collect: &Collect, script: &mut Script, typed: &mut Typed, prompts: &PromptIndex) -> (Exit, Duration) {
+    let mut collector = Collector::new(collect, std::mem::take(typed));
+    let mut progress = collector.progress();
+    let mut took = Duration::ZERO;
+    if progress == Progress::First {
+        let run = script.keys.pop_front().flatten().unwrap_or_default();
+        for (position, key) in run.0.iter().enumerate() {
+            progress = collector.push(*key);
+            if let Progress::Ended(exit) = progress {
+                // The rest of the run was pressed all the same: it is type-ahead.
+                *typed = collector.into_typed();
+                run.0.iter().skip(position + 1).for_each(|key| {
+                    typed.push(*key);
+                });
+                return (exit, took);
+            }
+        }
+    }
+    let exit = loop {
+        match progress {
+            Progress::Ended(exit) => break exit,
+            Progress::First => took += length(&collect.prompts, prompts) + collect.first,
+            Progress::Next => took += collect.between,
+        }
+        progress = collector.timeout();
+    };
+    *typed = collector.into_typed();
+    (exit, took)
+}
+
+fn transferred(transfer: &Transfer, script: &Script) -> (Exit, Duration) {
+    if let Some(cause) = script.failing.get(&transfer.line) {
+        let rang = if *cause == Cause::NoAnswer { transfer.ring } else { Duration::from_secs(1) };
+        return (Exit::LineFailed(*cause), rang);
+    }
+    if transfer.queue.is_some() && script.agents == 0 {
+        return (Exit::LineFailed(Cause::NoAnswer), transfer.ring);
+    }
+    (Exit::LineEnded, TALK)
+}
+
+fn length(said: &[Spoken], prompts: &PromptIndex) -> Duration {
+    let ms = said.iter().filter_map(|spoken| prompts.ms(spoken.language, &spoken.name)).map(u64::from).sum();
+    Duration::from_millis(ms)
+}

@@ -1,0 +1,208 @@
+//! Which keys were meant: the longest accepted run, waiting only while a longer one is possible.
+//!
+//! A `9` repeats the menu, 9-1-1 asks for the emergency line: so after a `9` we wait [`Collect::between`] for
+//! a `1`. If something else comes, the `9` counts as a `9` and the rest is kept for the next question. A key
+//! that fits nothing is handed on alone, so that the journey can say so.
+//!
+//! Pure: whoever performs the step ([`flow`](crate::flow), the simulator) owns the clock and says when time is up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::step::{Collect, Exit, TypeAhead};
+use crate::terms::key::{Key, Keys};
+
+/// Most keys kept for later. Past it, further keys are dropped: nobody means thirty-three keys ahead.
+pub const TYPED_MAX: usize = 32;
+
+/// Keys pressed and not yet used: they outlive the step in which they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Typed(VecDeque<Key>);
+
+impl Typed {
+    /// Keeps `key`; `false` where it was dropped because [`TYPED_MAX`] are waiting.
+    pub fn push(&mut self, key: Key) -> bool {
+        let room = self.0.len() < TYPED_MAX;
+        if room {
+            self.0.push_back(key);
+        }
+        room
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many are waiting.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn begins_with(&self, keys: &Keys) -> bool {
+        keys.0.len() <= self.0.len() && keys.0.iter().eq(self.0.iter().take(keys.0.len()))
+    }
+
+    fn may_become(&self, keys: &Keys) -> bool {
+        self.0.len() < keys.0.len() && self.0.iter().eq(keys.0.iter().take(self.0.len()))
+    }
+
+    fn take(&mut self, count: usize) -> Keys {
+        Keys(self.0.drain(..count.min(self.0.len())).collect())
+    }
+}
+
+/// How far a collection is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing pressed yet: wait [`Collect::first`] from the end of the prompts.
+    First,
+    /// Something pressed that may go on: wait [`Collect::between`] from the last key.
+    Next,
+    /// The step is over.
+    Ended(Exit),
+}
+
+/// One [`Collect`] step under way.
+#[derive(Debug)]
+pub struct Collector {
+    accept: Arc<[Keys]>,
+    typed: Typed,
+    ended: bool,
+}
+
+impl Collector {
+    /// Begins `collect` with the keys `typed` earlier, which count or are dropped as the step says. Ask
+    /// [`Collector::progress`] before anything is played: they may already be an answer.
+    pub fn new(collect: &Collect, mut typed: Typed) -> Self {
+        match collect.type_ahead {
+            TypeAhead::Keep => {}
+            TypeAhead::Flush => typed.clear(),
+        }
+        Self { accept: collect.accept.clone(), typed, ended: false }
+    }
+
+    /// What the keys so far amount to. Once it was [`Progress::Ended`], take the rest with
+    /// [`Collector::into_typed`].
+    pub fn progress(&mut self) -> Progress {
+        if self.typed.is_empty() || self.ended {
+            return Progress::First;
+        }
+        if self.accept.iter().any(|run| self.typed.may_become(run)) {
+            return Progress::Next;
+        }
+        self.decide()
+    }
+
+    /// A key was pressed.
+    pub fn push(&mut self, key: Key) -> Progress {
+        self.typed.push(key);
+        self.progress()
+    }
+
+    /// Time is up: what there is must do.
+    pub fn timeout(&mut self) -> Progress {
+        if self.typed.is_empty() {
+            self.ended = true;
+            return Progress::Ended(Exit::NoInput);
+        }
+        self.decide()
+    }
+
+    /// The keys that this step did not use.
+    pub fn into_typed(self) -> Typed {
+        self.typed
+    }
+
+    fn decide(&mut self) -> Progress {
+        let fits = self.accept.iter().filter(|run| self.typed.begins_with(run)).map(|run| run.0.len()).max();
+        self.ended = true;
+        Progress::Ended(Exit::Keys(self.typed.take(fits.unwrap_or(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn collect(accept: &[&str], type_ahead: TypeAhead) -> Collect {
+        Collect {
+            prompts: vec![],
+            accept: accept.iter().map(|run| run.parse().unwrap()).collect(),
+            first: Duration::from_secs(5),
+            between: Duration::from_millis(1500),
+            type_ahead,
+        }
+    }
+
+    fn typed(text: &str) -> Typed {
+        let mut typed = Typed::default();
+        text.parse::<Keys>().unwrap().0.into_iter().for_each(|key| assert!(typed.push(key)));
+        typed
+    }
+
+    fn ended(keys: &str) -> Progress {
+        Progress::Ended(Exit::Keys(keys.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_key_that_nothing_longer_begins_with_counts_at_once() {
+        let mut menu = Collector::new(&collect(&["1", "9", "911"], TypeAhead::Keep), Typed::default());
+        assert_eq!(menu.progress(), Progress::First);
+        assert_eq!(menu.push(Key::from_char('1').unwrap()), ended("1"));
+    }
+
+    #[test]
+    fn nine_waits_for_a_one_and_no_longer() {
+        let begin = || Collector::new(&collect(&["1", "9", "911"], TypeAhead::Keep), typed("9"));
+        assert_eq!(begin().progress(), Progress::Next);
+        assert_eq!(begin().timeout(), ended("9"));
+        let mut menu = begin();
+        assert_eq!(menu.push(Key::from_char('1').unwrap()), Progress::Next);
+        assert_eq!(menu.push(Key::from_char('1').unwrap()), ended("911"));
+    }
+
+    #[test]
+    fn nine_then_something_else_is_nine_and_the_rest_is_kept() {
+        for (keys, rest) in [("92", "2"), ("915", "15"), ("99", "9")] {
+            let mut menu = Collector::new(&collect(&["1", "9", "911"], TypeAhead::Keep), typed(keys));
+            assert_eq!(menu.progress(), ended("9"), "{keys}");
+            assert_eq!(menu.into_typed(), typed(rest), "{keys}");
+        }
+        let mut menu = Collector::new(&collect(&["1", "9", "911"], TypeAhead::Keep), typed("91"));
+        assert_eq!(menu.timeout(), ended("9"));
+        assert_eq!(menu.into_typed(), typed("1"));
+    }
+
+    #[test]
+    fn a_key_that_fits_nothing_is_handed_on_alone() {
+        let mut menu = Collector::new(&collect(&["1", "911"], TypeAhead::Keep), typed("#1"));
+        assert_eq!(menu.progress(), ended("#"));
+        let mut nine_only_begins = Collector::new(&collect(&["1", "911"], TypeAhead::Keep), typed("9"));
+        assert_eq!(nine_only_begins.timeout(), ended("9"));
+    }
+
+    #[test]
+    fn earlier_keys_count_or_are_dropped_as_the_step_says() {
+        let mut kept = Collector::new(&collect(&["1"], TypeAhead::Keep), typed("1"));
+        assert_eq!(kept.progress(), ended("1"));
+        let mut flushed = Collector::new(&collect(&["1"], TypeAhead::Flush), typed("1"));
+        assert_eq!(flushed.progress(), Progress::First);
+        assert_eq!(flushed.timeout(), Progress::Ended(Exit::NoInput));
+    }
+
+    #[test]
+    fn a_flood_of_keys_is_bounded() {
+        let mut typed = Typed::default();
+        let star = Key::from_char('*').unwrap();
+        let kept = (0..1000).filter(|_| typed.push(star)).count();
+        assert_eq!((kept, typed.len()), (TYPED_MAX, TYPED_MAX));
+    }
+}

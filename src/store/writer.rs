@@ -1,0 +1,261 @@
+//! The one writer: takes the queue in batches into the store, or into the spool while the store cannot.
+//!
+//! ```text
+//!                 append fails or stalls: alarm
+//!   Direct ───────────────────────────────────────▶ Spooling
+//!   queue → store                                   queue → spool, synced
+//!          ◀───────────────────────────────────────  every second: spool → store, oldest first
+//!                 the spool is empty
+//! ```
+//!
+//! Nothing leaves the queue before it is durable somewhere, and nothing leaves the spool before it is in the
+//! store. What is written twice on the way counts once: the store sees to that.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::journal::{BATCH_WINDOW, QUEUE_MAX, QueueState, Shared};
+use super::spool::{Read, Spool};
+use super::{Appended, BATCH_MAX, Line, Store, StoreError};
+use crate::terms::clock::Instant;
+
+/// Longest that one transaction may take before the store counts as away. The queue outlasts it.
+pub(super) const STALL_MAX: Duration = Duration::from_secs(5);
+
+/// How often a store that is away is tried again.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// Times that neither store nor spool may refuse the last lines at closing before they are given up.
+const CLOSING_TRIES_MAX: u32 = 3;
+
+struct Writer {
+    shared: Arc<Shared>,
+    store: Store,
+    /// Whether the spool is in use; then all goes through it, so that order is kept.
+    spooling: bool,
+    closing: bool,
+    retry_at: Option<Instant>,
+}
+
+/// Writes until the last handle is gone or closed.
+pub(super) async fn run(shared: Arc<Shared>, store: Store) {
+    let mut writer = Writer { shared, store, spooling: false, closing: false, retry_at: None };
+    while !writer.closing {
+        writer.wait().await;
+        writer.turn().await;
+    }
+}
+
+impl Writer {
+    /// Waits for something to do: lines and then a moment for more of them, or the time to try the store again.
+    async fn wait(&self) {
+        let shared = &self.shared;
+        let away = self.spooling || shared.spool.as_ref().is_some_and(|spool| spool.bytes() > 0);
+        tokio::select! {
+            biased;
+            () = shared.something.notified() => {}
+            () = sleep(RETRY), if away => return,
+        }
+        tokio::select! {
+            biased;
+            () = shared.hurry.notified() => {}
+            () = sleep(BATCH_WINDOW) => {}
+        }
+    }
+
+    /// Takes what is in the queue, makes it durable and tells those who wait for it.
+    async fn turn(&mut self) {
+        let (lines, waiters) = {
+            let mut queue = self.shared.queue();
+            self.closing = queue.state != QueueState::Open;
+            if self.closing {
+                queue.state = QueueState::Closed;
+            }
+            (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.waiters))
+        };
+        if self.overflowed() {
+            self.begin_spooling("the queue was full");
+        }
+        let mut rest = lines.as_slice();
+        while !rest.is_empty() {
+            let (batch, after) = rest.split_at(rest.len().min(BATCH_MAX));
+            self.keep(batch).await;
+            rest = after;
+        }
+        if self.spooling {
+            self.sync().await;
+        }
+        for waiter in waiters {
+            let _ = waiter.send(());
+        }
+        if self.spooling && self.retry_at.is_none_or(|at| Instant::now() >= at) {
+            self.drain().await;
+        }
+    }
+
+    /// Keeps a batch in the store, else in the spool, else tries again until one of them takes it.
+    async fn keep(&mut self, batch: &[Line]) {
+        let mut tries = 0;
+        loop {
+            if !self.spooling {
+                match self.append(batch).await {
+                    Ok(()) => return,
+                    Err(error) => self.begin_spooling(&error.to_string()),
+                }
+            }
+            let Err(error) = self.spool(batch).await else { return };
+            tries += 1;
+            if self.closing && tries >= CLOSING_TRIES_MAX {
+                return self.shared.lose(batch.len() as u64, &error);
+            }
+            if tries == 1 {
+                self.alarm(&format!("neither the store nor the spool takes the record: {error}"));
+            }
+            // Where there is no spool, only the store can help.
+            self.spooling = self.shared.spool.is_some() && tries % 2 == 1;
+            sleep(RETRY).await;
+        }
+    }
+
+    async fn append(&self, batch: &[Line]) -> Result<(), StoreError> {
+        let Appended { stored, repeated, refused_ends } =
+            timeout(STALL_MAX, self.store.append(batch)).await.map_err(|_| StoreError::Stalled)??;
+        let counters = &self.shared.counters;
+        counters.batches.fetch_add(1, Relaxed);
+        counters.stored.fetch_add(stored, Relaxed);
+        counters.repeated.fetch_add(repeated, Relaxed);
+        counters.refused_ends.fetch_add(refused_ends, Relaxed);
+        Ok(())
+    }
+
+    async fn spool(&self, batch: &[Line]) -> Result<(), String> {
+        if self.shared.spool.is_none() {
+            return Err("there is no spool".to_owned());
+        }
+        let lines = batch.to_vec();
+        self.with_spool(move |spool| spool.write(&lines)).await?;
+        self.shared.counters.spooled.fetch_add(batch.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    /// Syncs the spool; until it can be synced, those who flush wait.
+    async fn sync(&self) {
+        let mut tries = 0;
+        while let Err(error) = self.with_spool(Spool::sync).await {
+            self.alarm(&format!("the spool cannot be synced: {error}"));
+            tries += 1;
+            if tries >= CLOSING_TRIES_MAX {
+                return;
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Brings the spool into the store, oldest first, until it is empty, fails or the queue fills.
+    async fn drain(&mut self) {
+        loop {
+            match self.drain_oldest().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.spooling = false;
+                    self.retry_at = None;
+                    self.shared.counters.spooling.store(0, Relaxed);
+                    tracing::info!("the record is whole again: the spool has been drained");
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(error, "the store is still away");
+                    self.retry_at = Some(Instant::now() + RETRY);
+                    return;
+                }
+            }
+            if self.shared.queue().lines.len() > QUEUE_MAX / 4 {
+                return;
+            }
+        }
+    }
+
+    /// Brings one file of the spool into the store; whether there was one.
+    async fn drain_oldest(&self) -> Result<bool, String> {
+        if self.shared.spool.is_none() {
+            return Ok(false);
+        }
+        let found = self.with_spool(|spool| {
+            let Some(path) = spool.oldest()? else { return Ok(None) };
+            let read = spool.read(&path)?;
+            Ok(Some((path, read)))
+        });
+        let Some((path, Read { lines, unreadable })) = found.await? else {
+            return Ok(false);
+        };
+        for batch in lines.chunks(BATCH_MAX) {
+            self.append(batch).await.map_err(|error| error.to_string())?;
+        }
+        let (drained, torn) = (lines.len() as u64, unreadable.len() as u64);
+        self.with_spool(move |spool| finish(spool, &path, &unreadable)).await?;
+        self.shared.counters.drained.fetch_add(drained, Relaxed);
+        if torn > 0 {
+            self.shared.counters.unreadable.fetch_add(torn, Relaxed);
+            self.alarm("lines of the spool could not be read back and were set aside");
+        }
+        Ok(true)
+    }
+
+    /// File work, off the runtime's threads.
+    async fn with_spool<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Spool) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let shared = Arc::clone(&self.shared);
+        let missing = || io::Error::other("there is no spool");
+        let done = tokio::task::spawn_blocking(move || work(shared.spool.as_ref().ok_or_else(missing)?)).await;
+        done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| error.to_string())
+    }
+
+    /// Whether a handle found the queue full and wrote to the spool itself.
+    fn overflowed(&self) -> bool {
+        !self.spooling && self.shared.spool.as_ref().is_some_and(|spool| spool.bytes() > 0)
+    }
+
+    fn begin_spooling(&mut self, why: &str) {
+        self.spooling = true;
+        self.retry_at = Some(Instant::now() + RETRY);
+        if self.shared.counters.spooling.swap(1, Relaxed) == 0 {
+            self.alarm(&format!("the record goes to the spool: {why}"));
+        }
+    }
+
+    fn alarm(&self, what: &str) {
+        self.shared.counters.alarms.fetch_add(1, Relaxed);
+        tracing::error!("ALARM: {what}");
+    }
+}
+
+/// Sets aside what could not be read and deletes the file.
+fn finish(spool: &Spool, path: &Path, unreadable: &[String]) -> io::Result<()> {
+    spool.set_aside(unreadable)?;
+    spool.remove(path)
+}
+
+impl Drop for Writer {
+    /// The runtime may end before the writer: what is left goes to the spool, for the next start.
+    fn drop(&mut self) {
+        let left = {
+            let mut queue = self.shared.queue();
+            queue.state = QueueState::Closed;
+            std::mem::take(&mut queue.lines)
+        };
+        if left.is_empty() {
+            return;
+        }
+        let kept = self.shared.spool.as_ref().is_some_and(|spool| spool.write(&left).is_ok() && spool.sync().is_ok());
+        if !kept {
+            self.shared.lose(left.len() as u64, "the runtime ended before the record was closed");
+        }
+    }
+}

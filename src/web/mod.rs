@@ -1,0 +1,58 @@
+//! What the server says over HTTP: whether it is well (`/healthz`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::call::live::Live;
+
+/// What the pages show.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Calls that are up.
+    pub live: Live,
+    /// The hash of the rulebook that new calls follow.
+    pub rulebook: String,
+    /// Set when no new calls are taken.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// The answer of `/healthz`.
+#[derive(Debug, Serialize)]
+struct Health {
+    status: &'static str,
+    calls_in_progress: u64,
+    calls_arrived: u64,
+    calls_ended: u64,
+    rulebook: String,
+}
+
+/// Serves until the listener fails or the task is dropped.
+///
+/// # Errors
+/// Where the listener can no longer accept.
+pub async fn serve(listener: TcpListener, site: Site) -> std::io::Result<()> {
+    let router = Router::new().route("/healthz", get(health)).with_state(site);
+    axum::serve(listener, router).await
+}
+
+/// 200 while calls are taken, 503 while draining; the body says the same in words.
+async fn health(State(site): State<Site>) -> impl IntoResponse {
+    let draining = site.draining.load(Ordering::Relaxed);
+    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let health = Health {
+        status: if draining { "draining" } else { "well" },
+        calls_in_progress: site.live.in_progress(),
+        calls_arrived: site.live.arrived(),
+        calls_ended: site.live.ended(),
+        rulebook: site.rulebook,
+    };
+    (status, Json(health))
+}
