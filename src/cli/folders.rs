@@ -72,9 +72,8 @@ pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<Heard, miette::Rep
 /// Keeps the rulebook's text in the record, so that `why` can quote the line that decided.
 pub fn keep(journal: &Journal, rulebook: &Rulebook, rules: &Path, clock: &Clock) {
     let texts = files(rules).filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    let texts = texts.filter_map(|path| {
-        Some((path.file_name()?.to_str()?.to_owned(), std::fs::read_to_string(&path).ok()?))
-    });
+    let texts =
+        texts.filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), std::fs::read_to_string(&path).ok()?)));
     journal.keep_rulebook(RulebookText {
         hash: rulebook.hash().to_owned(),
         first_seen_unix_ms: clock.unix_ms(),

@@ -143,10 +143,9 @@ async fn start_desks(
 
 async fn start_http(listen: Option<SocketAddr>, site: Site) -> Result<Option<SocketAddr>, miette::Report> {
     let Some(listen) = listen else { return Ok(None) };
-    let listener = TcpListener::bind(listen)
-        .await
-        .into_diagnostic()
-        .wrap_err_with(|| format!("HTTP cannot listen on {listen}; another server may be running: choose another with --http"))?;
+    let listener = TcpListener::bind(listen).await.into_diagnostic().wrap_err_with(|| {
+        format!("HTTP cannot listen on {listen}; another server may be running: choose another with --http")
+    })?;
     let address = listener.local_addr().into_diagnostic()?;
     tokio::spawn(async move {
         if let Err(error) = web::serve(listener, site).await {
@@ -223,4 +222,3 @@ async fn rest(house: &House, deadline: Option<crate::terms::clock::Instant>) {
         house.clock().sleep(Duration::from_millis(100)).await;
     }
 }
-
