@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::journal::{CallJournal, Record};
-use crate::call::leg;
 use crate::call::live::Live;
 use crate::config::settings::{Media, Settings};
 use crate::flow::story;
