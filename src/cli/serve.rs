@@ -13,9 +13,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::folders;
 use super::house::House;
 use super::logging::{self, LogFormat};
-use super::folders;
 use crate::config::settings::{self, Settings};
 use crate::line::simulated::{self, Desks};
 use crate::media::engine::Engine;
@@ -73,7 +73,8 @@ pub fn run(args: Args) -> Result<ExitCode, miette::Report> {
 
 /// What the file says, with what the command line says in its place.
 fn effective(args: &Args) -> Result<Settings, miette::Report> {
-    let mut settings = settings::load(&args.config).map_err(|problems| folders::report("the configuration", &problems))?;
+    let mut settings =
+        settings::load(&args.config).map_err(|problems| folders::report("the configuration", &problems))?;
     if let Some(address) = args.sip {
         settings.sip.listen = vec![(Transport::Udp, address), (Transport::Tcp, address)];
         settings.media.address = address.ip();
