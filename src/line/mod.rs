@@ -91,7 +91,8 @@ impl Lines {
     /// Dials a line whose audio lives beside `beside`'s. What becomes of it is told on its own leg.
     fn dial(&self, dial: leg::Dial, beside: Option<&Session>, caller: Option<String>) {
         let leg::Dial { line, targets, ring, leg } = dial;
-        let (session, heard) = match self.0.engine.open(beside) {
+        let address = self.0.stack.address_towards(&targets);
+        let (session, heard) = match self.0.engine.open_at(Some(address), beside) {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!(%line, %error, "no audio for a line");
@@ -101,7 +102,6 @@ impl Lines {
         };
         let lines = self.clone();
         tokio::spawn(async move {
-            let address = lines.0.stack.address_towards(&targets);
             let Some((phone, sdp)) = Phone::calling(lines.clone(), address, (session, heard), &leg) else {
                 return;
             };

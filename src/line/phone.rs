@@ -285,7 +285,7 @@ impl Phone {
     async fn answer(&mut self) -> Result<(), End> {
         let Stage::Waiting { offer } = &mut self.stage else { return Ok(()) };
         let offer = offer.take();
-        let (session, heard) = self.lines.0.engine.open(None).map_err(|error| {
+        let (session, heard) = self.lines.0.engine.open_at(Some(self.address), None).map_err(|error| {
             tracing::warn!(%error, "no audio for a caller");
             End::Ours(Cause::NoResource)
         })?;

@@ -125,7 +125,7 @@ impl Member {
             let buffer = &mut buffers.packets[slot];
             let beginning = buffer.as_ptr().addr();
             let (length, from) = match self.pair.rtp.recv_from(buffer) {
-                Ok(packet) => packet,
+                Ok((length, from)) => (length, plain(from)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // Nothing where something always comes: two may come together next time.
                     self.surprised = taken == 0 && self.connected;
@@ -214,7 +214,7 @@ impl Member {
     fn see_to_rtcp(&mut self, at: Moment, buffer: &mut [u8; PACKET_MAX]) {
         for _ in 0..2 {
             let Ok((length, from)) = self.pair.rtcp.recv_from(buffer) else { break };
-            self.session.receive_rtcp(at.now, from, &buffer[..length]);
+            self.session.receive_rtcp(at.now, plain(from), &buffer[..length]);
         }
         if self.session.reports.due(at.now)
             && let Some(to) = self.session.rtcp_destination()
@@ -254,6 +254,11 @@ impl Member {
     pub(crate) fn closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
+}
+
+/// An IPv4 party seen through an IPv6 socket, by its own address.
+fn plain(from: SocketAddr) -> SocketAddr {
+    SocketAddr::new(from.ip().to_canonical(), from.port())
 }
 
 fn send_to(socket: &UdpSocket, packet: &[u8], to: SocketAddr) -> bool {
