@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan};
 use miette::IntoDiagnostic;
 use serde_json::json;
 
-use super::rules::Folders;
+use super::folders::Folders;
 use crate::routing::calendar::{Because, Calendar, State};
 use crate::routing::model::Rulebook;
 

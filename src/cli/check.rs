@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use miette::IntoDiagnostic;
 use serde_json::json;
 
-use super::rules::Folders;
+use super::folders::Folders;
 use crate::config::diagnostic::{self, Diagnostic, Severity};
 use crate::routing::model::Rulebook;
 

@@ -11,12 +11,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::call::journal::{CallJournal, Record};
-use crate::call::leg;
 use crate::call::live::Live;
 use crate::config::settings::{Media, Settings};
 use crate::flow::story;
 use crate::flow::visit::{LegIds, Visit};
-use crate::line::phone::{self, Lines};
+use crate::line::{self, Lines};
 use crate::media::bank::PromptBank;
 use crate::media::engine::{self, Engine};
 use crate::media::ports::PortRange;
@@ -81,7 +80,8 @@ impl House {
             .await
             .into_diagnostic()
             .wrap_err("calls cannot be taken; another server may be running: choose another address with --sip")?;
-        let lines = Lines::new(stack.clone(), engine, phone::Settings::default());
+        let line_settings = line::Settings { advertised: settings.media.public_address, ..line::Settings::default() };
+        let lines = Lines::new(stack.clone(), engine, line_settings, dice.split());
         let house = Self {
             stack,
             lines,
@@ -100,17 +100,17 @@ impl House {
 
     /// Takes a call in: a task for the phone at the far end, a task for the call's story.
     pub(super) fn admit(&self, call: Call) {
-        let Some(incoming) = call.incoming.clone() else { return };
+        let Some((incoming, leg)) = self.lines.receive(call, self.legs.next()) else { return };
         let id = CallId::new(self.clock.unix_ms(), &mut self.dice.lock().unwrap_or_else(PoisonError::into_inner));
         let facts = self.facts(&incoming);
-        tracing::info!(call = %id, sip_call_id = incoming.sip_call_id, trunk = %facts.trunk, dialled = facts.dialled, "arrived");
+        tracing::info!(
+            call = %id, sip_call_id = incoming.sip_call_id, trunk = %facts.trunk, dialled = facts.dialled, "arrived"
+        );
         let arrived = arrived(&incoming, &facts, &self.rulebook);
-        let (leg, far_end) = leg::leg(self.legs.next());
         let journal = CallJournal::open(id, self.clock.clone(), Arc::clone(&self.record));
         let visit = Visit::new(leg, self.legs.clone(), journal);
         let up = self.live.enter();
         let (rulebook, stop) = (Arc::clone(&self.rulebook), self.stop.clone());
-        self.tasks.spawn(self.lines.serve(call, far_end));
         self.tasks.spawn(async move {
             // Where we are told to stop now, dropping the story still writes its last line and hangs up.
             stop.run_until_cancelled(story::tell(visit, arrived, rulebook, facts, story::Settings::default())).await;
@@ -142,7 +142,8 @@ impl House {
 
     /// Where calls come in.
     pub(super) fn address(&self) -> SocketAddr {
-        self.stack.addresses().first().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |listener| listener.local)
+        let local = self.stack.local(Transport::Udp).or_else(|| self.stack.local(Transport::Tcp));
+        local.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
     /// The rulebook that new calls follow.

@@ -13,16 +13,18 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::folders;
 use super::house::House;
 use super::logging::{self, LogFormat};
-use super::rules;
 use crate::config::settings::{self, Settings};
-use crate::line::simulated::Desks;
+use crate::line::simulated::{self, Desks};
+use crate::media::engine::Engine;
 use crate::sip::agent::Transport;
 use crate::sip::stack::Call;
 use crate::store;
 use crate::terms::clock::Clock;
 use crate::terms::dice::Dice;
+use crate::terms::prompt::PromptIndex;
 use crate::web::{self, Site};
 
 /// Run the server
@@ -71,9 +73,11 @@ pub fn run(args: Args) -> Result<ExitCode, miette::Report> {
 
 /// What the file says, with what the command line says in its place.
 fn effective(args: &Args) -> Result<Settings, miette::Report> {
-    let mut settings = settings::load(&args.config).map_err(|problems| rules::report("the configuration", &problems))?;
+    let mut settings =
+        settings::load(&args.config).map_err(|problems| folders::report("the configuration", &problems))?;
     if let Some(address) = args.sip {
         settings.sip.listen = vec![(Transport::Udp, address), (Transport::Tcp, address)];
+        settings.media.address = address.ip();
         // Beside a server on the usual ports, the desks take free ones too.
         if let Some(desks) = settings.desks.as_mut() {
             desks.set_port(0);
@@ -94,7 +98,7 @@ fn effective(args: &Args) -> Result<Settings, miette::Report> {
 async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report> {
     let clock = args.wall.map_or_else(Clock::system, Clock::starting_at);
     let mut dice = Dice::from_os();
-    let (rulebook, bank) = rules::load_with_bank(&settings.rules, &settings.prompts)?;
+    let (rulebook, bank, index) = folders::load_with_bank(&settings.rules, &settings.prompts)?;
     let (_, journal, recovered) = store::open(&settings.data)
         .await
         .into_diagnostic()
@@ -102,9 +106,9 @@ async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report
     if recovered.calls_ended > 0 {
         tracing::warn!(calls = recovered.calls_ended, "calls that an earlier run left open were given their end");
     }
-    rules::keep(&journal, &rulebook, &settings.rules, &clock);
+    folders::keep(&journal, &rulebook, &settings.rules, &clock);
     let engine = super::house::start_engine(&settings.media, bank, &clock, &mut dice)?;
-    let desks = start_desks(&mut settings, &engine, &clock, &mut dice).await?;
+    let desks = start_desks(&mut settings, &engine, index, (&clock, &mut dice)).await?;
     let (house, calls) = House::start(&settings, engine, rulebook, journal.clone(), clock, dice).await?;
     let draining = Arc::new(AtomicBool::new(false));
     let http = start_http(settings.http, house.site(Arc::clone(&draining))).await?;
@@ -118,27 +122,31 @@ async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report
 /// Starts the demonstration's desks, and lets the names of the rulebook's targets lead to them.
 async fn start_desks(
     settings: &mut Settings,
-    engine: &crate::media::engine::Engine,
-    clock: &Clock,
-    dice: &mut Dice,
+    engine: &Engine,
+    prompts: Arc<PromptIndex>,
+    (clock, dice): (&Clock, &mut Dice),
 ) -> Result<Option<Desks>, miette::Report> {
     let Some(listen) = settings.desks else { return Ok(None) };
-    let desks = Desks::start(listen, engine.clone(), clock.clone(), dice.split())
+    let chosen = simulated::Settings { listen, ..simulated::Settings::default() };
+    let desks = Desks::start(chosen, engine.clone(), prompts, (clock.clone(), dice.split()))
         .await
         .into_diagnostic()
         .wrap_err("the demonstration's desks cannot start")?;
-    for address in settings.hosts.values_mut().filter(|address| **address == listen || listen.port() == 0) {
-        *address = desks.address();
+    if let Some(found) = desks.address() {
+        for address in settings.hosts.values_mut() {
+            if *address == listen || (listen.port() == 0 && address.ip() == listen.ip()) {
+                *address = found;
+            }
+        }
     }
     Ok(Some(desks))
 }
 
 async fn start_http(listen: Option<SocketAddr>, site: Site) -> Result<Option<SocketAddr>, miette::Report> {
     let Some(listen) = listen else { return Ok(None) };
-    let listener = TcpListener::bind(listen)
-        .await
-        .into_diagnostic()
-        .wrap_err_with(|| format!("HTTP cannot listen on {listen}; another server may be running: choose another with --http"))?;
+    let listener = TcpListener::bind(listen).await.into_diagnostic().wrap_err_with(|| {
+        format!("HTTP cannot listen on {listen}; another server may be running: choose another with --http")
+    })?;
     let address = listener.local_addr().into_diagnostic()?;
     tokio::spawn(async move {
         if let Err(error) = web::serve(listener, site).await {
@@ -215,4 +223,3 @@ async fn rest(house: &House, deadline: Option<crate::terms::clock::Instant>) {
         house.clock().sleep(Duration::from_millis(100)).await;
     }
 }
-

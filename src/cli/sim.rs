@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use miette::{IntoDiagnostic, miette};
 
-use super::rules::{Folders, prompt_index};
+use super::folders::{Folders, prompt_index};
 use crate::sim::day::{self, Plan, Report};
 
 /// Play a simulated day of calls and check that nobody is lost

@@ -12,7 +12,7 @@ use jiff::civil::DateTime;
 use jiff::{Timestamp, Zoned};
 use miette::{IntoDiagnostic, miette};
 
-use super::rules::{Folders, prompt_index, prompt_texts};
+use super::folders::{Folders, prompt_index, prompt_texts};
 use crate::routing::model::Rulebook;
 use crate::routing::route::{Facts, TrunkKind};
 use crate::terms::cause::Cause;

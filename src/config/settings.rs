@@ -58,6 +58,8 @@ pub struct Sip {
 /// Audio.
 #[derive(Clone, Debug)]
 pub struct Media {
+    /// The address on which audio is received: of the first SIP listener; the unspecified one where they differ.
+    pub address: IpAddr,
     /// First and last UDP port.
     pub rtp_ports: (u16, u16),
     /// Threads; `None` for one on each core.
@@ -112,7 +114,7 @@ impl Reader<'_> {
     fn settings(&mut self, file: &File) -> Settings {
         Settings {
             sip: self.sip(&file.sip, &file.trunk),
-            media: self.media(&file.media),
+            media: self.media(&file.media, &file.sip),
             http: file.http.as_ref().map(|http| self.address(&http.listen)),
             data: file.data.dir.clone().into(),
             rules: file.rules.dir.clone().into(),
@@ -175,7 +177,7 @@ impl Reader<'_> {
         written.get_ref().parse().map_err(|error| self.problem("bad-network", written.span(), error, "")).ok()
     }
 
-    fn media(&mut self, media: &MediaFile) -> Media {
+    fn media(&mut self, media: &MediaFile, sip: &SipFile) -> Media {
         let rtp_ports = media.rtp_ports.as_ref().map_or((30_000, 39_999), |ports| {
             let (first, last) = *ports.get_ref();
             if first < 1024 || last <= first {
@@ -189,6 +191,7 @@ impl Reader<'_> {
             (first, last)
         });
         Media {
+            address: audio_address(sip),
             rtp_ports,
             threads: media.threads,
             silent: Duration::from_secs(media.silent_s.unwrap_or(20).max(1).into()),
@@ -227,6 +230,13 @@ impl Reader<'_> {
         let problem = Diagnostic::error(code, self.name, self.text, span).message(message);
         self.problems.push(if remedy.is_empty() { problem } else { problem.remedy(remedy) });
     }
+}
+
+/// Audio is received where calls come in; on every address (IPv6 and IPv4 alike) where that is more than one.
+fn audio_address(sip: &SipFile) -> IpAddr {
+    let mut addresses = sip.listen.iter().filter_map(|at| Some(parse_listener(at.get_ref()).ok()?.1.ip()));
+    let first = addresses.next().unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    if addresses.all(|address| address == first) { first } else { IpAddr::from(std::net::Ipv6Addr::UNSPECIFIED) }
 }
 
 /// Reads `transport:address:port`, e.g. `udp:127.0.0.1:5060`; without a transport, UDP is meant.

@@ -4,14 +4,13 @@
 //! [`Lines`] turns a call that comes in into a [`Leg`], and dials a line beside it when the leg's owner asks.
 
 pub mod agreement;
+mod info;
 mod phone;
 pub mod simulated;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use tokio::sync::watch;
 
 use crate::call::leg::{self, FarEnd, Leg, LegId};
 use crate::media::codecs::Codec;
@@ -89,22 +88,21 @@ impl Lines {
         Some((incoming, leg))
     }
 
-    /// Dials a line whose audio lives beside `beside`'s. Tells by the receiver whether it rings now.
-    fn dial(&self, dial: leg::Dial, beside: Option<&Session>, caller: Option<String>) -> watch::Receiver<bool> {
-        let (ringing, rings) = watch::channel(false);
+    /// Dials a line whose audio lives beside `beside`'s. What becomes of it is told on its own leg.
+    fn dial(&self, dial: leg::Dial, beside: Option<&Session>, caller: Option<String>) {
         let leg::Dial { line, targets, ring, leg } = dial;
-        let (session, heard) = match self.0.engine.open(beside) {
+        let address = self.0.stack.address_towards(&targets);
+        let (session, heard) = match self.0.engine.open_at(Some(address), beside) {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!(%line, %error, "no audio for a line");
                 let _ = leg.events.try_send(leg::Event::Ended { by: Side::Us, cause: Cause::NoResource });
-                return rings;
+                return;
             }
         };
         let lines = self.clone();
         tokio::spawn(async move {
-            let address = lines.0.stack.address_towards(&targets);
-            let Some((phone, sdp)) = Phone::calling(lines.clone(), address, (session, heard), &leg, ringing) else {
+            let Some((phone, sdp)) = Phone::calling(lines.clone(), address, (session, heard), &leg) else {
                 return;
             };
             let dial = lines.sip_dial(targets, ring, sdp, caller);
@@ -117,7 +115,6 @@ impl Lines {
                 }
             }
         });
-        rings
     }
 
     fn sip_dial(

@@ -12,9 +12,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::agreement::{Agreed, Agreement};
+use super::info::key_of;
 use super::{Lines, Registered};
 use crate::call::leg::{Command, Event, FarEnd, LegId};
 use crate::media::command::{MediaCommand, MediaEvent};
@@ -24,7 +25,6 @@ use crate::sip::sdp::BadAnswer;
 use crate::sip::stack::Handle;
 use crate::terms::cause::Cause;
 use crate::terms::event::Side;
-use crate::terms::key::Key;
 
 /// What callers are told who find no audio port free.
 const RETRY_AFTER_S: u32 = 5;
@@ -45,11 +45,6 @@ pub(super) struct Phone {
     /// The place of [`Event::Ended`] in the leg's queue, taken in advance.
     last_word: mpsc::OwnedPermit<Event>,
     held: bool,
-    sound: Sound,
-    /// Whether a line that we dialled beside this phone rings.
-    rings: Option<watch::Receiver<bool>>,
-    /// Whoever waits for this phone is told whether it rings.
-    ringing: Option<watch::Sender<bool>>,
 }
 
 /// How far the dialog is.
@@ -59,8 +54,8 @@ enum Stage {
     Waiting { offer: Option<String> },
     /// We answered with an offer of ours; theirs comes with the ACK.
     AnswerDue,
-    /// We called; it has not answered.
-    Calling,
+    /// We called; it has not answered. Ringing is told once.
+    Calling { rang: bool },
     /// Both can talk.
     Up,
 }
@@ -71,15 +66,6 @@ struct Audio {
     heard: mpsc::Receiver<MediaEvent>,
     agreement: Agreement,
     _registered: Registered,
-}
-
-/// What the phone is given to hear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sound {
-    Nothing,
-    Prompt,
-    Ringback,
-    OtherParty,
 }
 
 /// Why a phone ends.
@@ -116,13 +102,11 @@ impl Phone {
         address: IpAddr,
         (session, heard): (Session, mpsc::Receiver<MediaEvent>),
         far_end: &FarEnd,
-        ringing: watch::Sender<bool>,
     ) -> Option<(Self, String)> {
-        let mut phone = Self::new(lines, Stage::Calling, address, far_end)?;
+        let mut phone = Self::new(lines, Stage::Calling { rang: false }, address, far_end)?;
         let mut audio = phone.audio_of(session, heard);
         let offer = audio.agreement.offer();
         phone.audio = Some(audio);
-        phone.ringing = Some(ringing);
         Some((phone, offer))
     }
 
@@ -147,9 +131,6 @@ impl Phone {
             events,
             last_word,
             held: false,
-            sound: Sound::Nothing,
-            rings: None,
-            ringing: None,
         })
     }
 
@@ -170,7 +151,6 @@ impl Phone {
                     None => Err(End::LetGo),
                 },
                 Some(event) = next_heard(&mut self.audio) => self.on_audio(event),
-                rings = next_ring(&mut self.rings) => self.on_ring(rings),
             };
             if let Err(end) = went_on {
                 break end;
@@ -207,7 +187,6 @@ impl Phone {
                 if let Some(sdp) = sdp {
                     self.accept(&sdp)?;
                 }
-                self.ringing = None;
                 self.is_up()
             }
             DialogEvent::Confirmed { sdp } => match (&self.stage, sdp) {
@@ -216,12 +195,12 @@ impl Phone {
                     self.accept(&sdp)?;
                     self.is_up()
                 }
-                (Stage::Waiting { .. } | Stage::Calling | Stage::Up, _) => Ok(()),
+                (Stage::Waiting { .. } | Stage::Calling { .. } | Stage::Up, _) => Ok(()),
             },
             DialogEvent::Offered { sdp } => self.on_offer(sdp).await,
             DialogEvent::OfferAnswered { sdp } => self.accept(&sdp),
             DialogEvent::OfferRefused { .. } => Ok(()),
-            DialogEvent::Info { content_type, body } => match info_key(&content_type, &body) {
+            DialogEvent::Info { content_type, body } => match key_of(&content_type, &body) {
                 Some(key) => self.tell_audio(MediaCommand::InfoKey(key)),
                 None => Ok(()),
             },
@@ -266,11 +245,10 @@ impl Phone {
     }
 
     fn rings_now(&mut self, status: u16) -> Result<(), End> {
-        let Some(ringing) = &self.ringing else { return Ok(()) };
-        if !matches!(status, 180 | 183) || *ringing.borrow() {
+        let Stage::Calling { rang } = &mut self.stage else { return Ok(()) };
+        if !matches!(status, 180 | 183) || std::mem::replace(rang, true) {
             return Ok(());
         }
-        let _ = ringing.send(true);
         self.tell(Event::Ringing)
     }
 
@@ -285,18 +263,12 @@ impl Phone {
         match command {
             Command::Answer => self.answer().await,
             Command::Reject { cause } | Command::Hangup { cause } => Err(End::Ours(cause)),
-            Command::Play { token, prompts, repeat } => {
-                self.sound = Sound::Prompt;
-                self.tell_audio(MediaCommand::Play { token, prompts, repeat })
-            }
-            Command::Stop => {
-                self.sound = Sound::Nothing;
-                self.tell_audio(MediaCommand::Stop)?;
-                self.ring_back()
-            }
+            Command::Play { token, prompts, repeat } => self.tell_audio(MediaCommand::Play { token, prompts, repeat }),
+            Command::Ringback => self.tell_audio(MediaCommand::Ringback),
+            Command::Stop => self.tell_audio(MediaCommand::Stop),
             Command::Dial(dial) => {
                 let beside = self.audio.as_ref().map(|audio| &audio.session);
-                self.rings = Some(self.lines.dial(dial, beside, self.caller.clone()));
+                self.lines.dial(dial, beside, self.caller.clone());
                 Ok(())
             }
             Command::Bridge { peer } => {
@@ -304,20 +276,16 @@ impl Phone {
                     tracing::debug!(?peer, "the other leg of a bridge is gone");
                     return Ok(());
                 };
-                self.sound = Sound::OtherParty;
                 self.tell_audio(MediaCommand::Bridge { peer })
             }
-            Command::Unbridge => {
-                self.sound = Sound::Nothing;
-                self.tell_audio(MediaCommand::Unbridge)
-            }
+            Command::Unbridge => self.tell_audio(MediaCommand::Unbridge),
         }
     }
 
     async fn answer(&mut self) -> Result<(), End> {
         let Stage::Waiting { offer } = &mut self.stage else { return Ok(()) };
         let offer = offer.take();
-        let (session, heard) = self.lines.0.engine.open(None).map_err(|error| {
+        let (session, heard) = self.lines.0.engine.open_at(Some(self.address), None).map_err(|error| {
             tracing::warn!(%error, "no audio for a caller");
             End::Ours(Cause::NoResource)
         })?;
@@ -360,13 +328,7 @@ impl Phone {
         match event {
             MediaEvent::Key { key, source } => self.tell(Event::Key { key, source }),
             MediaEvent::Started { token, index } => self.tell(Event::Started { token, index }),
-            MediaEvent::Played { token } => {
-                if self.sound == Sound::Prompt {
-                    self.sound = Sound::Nothing;
-                }
-                self.tell(Event::Played { token })?;
-                self.ring_back()
-            }
+            MediaEvent::Played { token } => self.tell(Event::Played { token }),
             MediaEvent::Heard => self.tell(Event::Heard),
             MediaEvent::Silent => self.tell(Event::Silent),
             MediaEvent::Resumed => self.tell(Event::Resumed),
@@ -375,31 +337,6 @@ impl Phone {
                 Err(End::Ours(Cause::Internal))
             }
         }
-    }
-
-    /// The line dialled beside this phone rings, or does no more (`None`: it is over).
-    fn on_ring(&mut self, rings: Option<bool>) -> Result<(), End> {
-        if rings.is_none() {
-            self.rings = None;
-        }
-        if rings == Some(true) {
-            return self.ring_back();
-        }
-        if self.sound == Sound::Ringback {
-            self.sound = Sound::Nothing;
-            return self.tell_audio(MediaCommand::Stop);
-        }
-        Ok(())
-    }
-
-    /// A caller who waits for a line that rings hears it ring, unless something is said to them.
-    fn ring_back(&mut self) -> Result<(), End> {
-        let rings = self.rings.as_ref().is_some_and(|rings| *rings.borrow());
-        if rings && self.sound == Sound::Nothing {
-            self.sound = Sound::Ringback;
-            return self.tell_audio(MediaCommand::Ringback);
-        }
-        Ok(())
     }
 
     // ── telling ─────────────────────────────────────────────────────────────────────────────────────────
@@ -434,7 +371,7 @@ fn goodbye(stage: &Stage, cause: Cause) -> agent::Command {
             reason: String::new(),
             retry_after_s: (cause.sip_status() == 503).then_some(RETRY_AFTER_S),
         },
-        Stage::Calling => agent::Command::Cancel,
+        Stage::Calling { .. } => agent::Command::Cancel,
         Stage::AnswerDue | Stage::Up => agent::Command::Bye { cause },
     }
 }
@@ -450,51 +387,5 @@ async fn next_heard(audio: &mut Option<Audio>) -> Option<MediaEvent> {
     match audio {
         Some(audio) => audio.heard.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-async fn next_ring(rings: &mut Option<watch::Receiver<bool>>) -> Option<bool> {
-    match rings {
-        Some(rings) => rings.changed().await.ok().map(|()| *rings.borrow_and_update()),
-        None => std::future::pending().await,
-    }
-}
-
-/// The key in the body of an INFO: `application/dtmf-relay` (`Signal=5`) or `application/dtmf` (`5`). `*` and
-/// `#` may come as 10 and 11.
-fn info_key(content_type: &str, body: &[u8]) -> Option<Key> {
-    let text = std::str::from_utf8(body).ok()?;
-    let sign = match content_type {
-        "application/dtmf-relay" => text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("signal").then(|| value.trim())
-        })?,
-        "application/dtmf" => text.trim(),
-        _ => return None,
-    };
-    let mut signs = sign.chars();
-    match (signs.next(), signs.next()) {
-        (Some(sign), None) => Key::from_char(sign),
-        _ => sign.parse().ok().and_then(Key::from_event),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_by_info_are_read_in_both_forms() {
-        let key = |content_type, body: &str| info_key(content_type, body.as_bytes()).map(Key::as_char);
-        assert_eq!(key("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"), Some('5'));
-        assert_eq!(key("application/dtmf-relay", "Duration = 250\r\nsignal = # \r\n"), Some('#'));
-        assert_eq!(key("application/dtmf-relay", "Signal=10\r\n"), Some('*'));
-        assert_eq!(key("application/dtmf", "*\r\n"), Some('*'));
-        assert_eq!(key("application/dtmf", "11"), Some('#'));
-        for (content_type, body) in
-            [("application/dtmf", "55"), ("application/dtmf", ""), ("application/dtmf-relay", "5"), ("text/plain", "5")]
-        {
-            assert_eq!(key(content_type, body), None, "{content_type}: {body:?}");
-        }
     }
 }

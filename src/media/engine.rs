@@ -126,10 +126,23 @@ impl Engine {
     /// # Errors
     /// There is no port, no socket, or the shard has too many commands waiting.
     pub fn open(&self, beside: Option<&Session>) -> Result<(Session, mpsc::Receiver<MediaEvent>), NoPort> {
+        self.open_at(None, beside)
+    }
+
+    /// As [`Engine::open`]; an engine that receives on every address opens the session on `address`, if that
+    /// is one of ours: the one by which the far end knows us.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_at(
+        &self,
+        address: Option<IpAddr>,
+        beside: Option<&Session>,
+    ) -> Result<(Session, mpsc::Receiver<MediaEvent>), NoPort> {
         let inner = &self.0;
         let shard = beside.map_or_else(|| inner.least_busy(), |session| session.shard);
         let door = inner.shards.get(shard).ok_or(NoPort::Congested)?;
-        let pair = inner.pool.open()?;
+        let pair = inner.pool.open(address)?;
         let local = pair.local;
         let (events, receiver) = mpsc::channel(EVENTS_MAX + 1);
         let last_word = events.clone().try_reserve_owned().map_err(|_| NoPort::Congested)?;
@@ -139,7 +152,7 @@ impl Engine {
         let session = session::Session::new(settings, &mut inner.dice.lock().unwrap_or_else(PoisonError::into_inner));
         // On the unspecified address `connect` would also choose one of our own addresses, and not always
         // the one that the far end was told.
-        let connects = !inner.settings.address.is_unspecified();
+        let connects = !local.ip().is_unspecified();
         let member = Member::new(Parts { id, session, pair, events, last_word, shared: shared.clone(), connects });
         door.sessions.fetch_add(1, Ordering::Relaxed);
         if door.commands.try_send(ToShard::Open(Box::new(member))).is_err() {

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use super::*;
-use crate::media::command::{Direction, Format, Remote};
+use crate::media::command::{Direction, Format, MediaEnd, Remote};
 use crate::media::rtp::{HEADER, Header, Packet};
 use crate::terms::clock::Instant;
 use crate::terms::event::KeySource;
@@ -147,4 +147,132 @@ fn keys_and_the_first_audio_are_told() {
     let key = Key::from_char('9').unwrap();
     assert_eq!(party.next_event(), MediaEvent::Key { key, source: KeySource::Rtp });
     assert_eq!(party.next_event(), MediaEvent::Heard);
+}
+
+#[test]
+fn a_stranger_is_not_heard() {
+    let engine = engine(|_| {});
+    let mut party = Party::new(&engine, Codec::Pcmu, None);
+    party.hear();
+    party.say(0, 0, &[0xff; 160]);
+    assert_eq!(party.next_event(), MediaEvent::Heard);
+    // The socket is joined to the party now: from another port on the same address nothing gets in.
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for seq in 0..20u8 {
+        let press = [0x80, 101, 0, seq, 0, 0, 9, seq, 0, 0, 0, 77, 1, 10, 0, 160];
+        let _ = stranger.send_to(&press, party.session.local_addr());
+    }
+    party.say(101, 160, &[7, 10, 0, 160]);
+    let key = Key::from_char('7').unwrap();
+    assert_eq!(party.next_event(), MediaEvent::Key { key, source: KeySource::Rtp });
+}
+
+#[test]
+fn a_party_that_moves_by_re_invite_is_heard_at_its_new_place() {
+    let engine = engine(|_| {});
+    let mut party = Party::new(&engine, Codec::Pcmu, None);
+    party.say(0, 0, &[0xff; 160]);
+    party.hear();
+    assert_eq!(party.next_event(), MediaEvent::Heard);
+    party.socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    party.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    party.session.send(MediaCommand::Remote(party.remote())).unwrap();
+    party.hear();
+    party.say(101, 160, &[3, 10, 0, 160]);
+    let key = Key::from_char('3').unwrap();
+    assert_eq!(party.next_event(), MediaEvent::Key { key, source: KeySource::Rtp });
+}
+
+#[test]
+fn a_bridge_stops_the_prompt_carries_speech_and_keys_and_outlives_no_party() {
+    let engine = engine(|_| {});
+    let mut caller = Party::new(&engine, Codec::Pcmu, None);
+    let line = Party::new(&engine, Codec::Pcma, Some(&caller));
+    caller.play(1, &["long"], false);
+    assert_eq!(caller.next_event(), MediaEvent::Started { token: 1, index: 0 });
+    caller.session.send(MediaCommand::Bridge { peer: line.session.id() }).unwrap();
+    let until = Instant::now() + PATIENCE;
+    let mut timestamp = 0;
+    let mut carried = |wanted: &dyn Fn(&Header, &[u8]) -> bool, caller: &mut Party| {
+        while Instant::now() < until {
+            timestamp += 160;
+            caller.say(0, timestamp, &[0x20; 160]);
+            let (header, payload) = line.hear();
+            if wanted(&header, &payload) {
+                return true;
+            }
+        }
+        false
+    };
+    let speech = audio_codec_algorithms::convert_ulaw_to_alaw(0x20);
+    assert!(carried(&|header, payload| header.pt == 8 && payload == [speech; 160], &mut caller));
+    caller.say(101, 900_000, &[4, 10, 0, 160]);
+    assert!(carried(&|header, payload| header.pt == 101 && payload[0] == 4, &mut caller));
+    drop(line);
+    let survivor = loop {
+        assert!(Instant::now() < until, "silence comes when the other is gone");
+        let (_, payload) = caller.hear();
+        if payload == [0xff; 160] {
+            break true;
+        }
+    };
+    assert!(survivor);
+}
+
+#[test]
+fn events_that_nobody_reads_end_the_session_and_say_so() {
+    let engine = engine(|_| {});
+    let mut party = Party::new(&engine, Codec::Pcmu, None);
+    // After its second packet the shard has written down that it serves a session.
+    party.hear();
+    party.hear();
+    let (until, over) = (Instant::now() + PATIENCE, || engine.stats()[0].sessions == 0);
+    for press in 0..200u32 {
+        party.say(101, press * 1600, &[1, 10, 0, 160]);
+        while u64::from(press) > engine.stats()[0].packets_in + 4 && !over() {
+            assert!(Instant::now() < until, "packets are read");
+            std::thread::yield_now();
+        }
+    }
+    let mut keys = 0;
+    loop {
+        match party.next_event() {
+            MediaEvent::Key { .. } => keys += 1,
+            MediaEvent::Ended { why } => break assert_eq!(why, MediaEnd::EventsUnread),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(keys, EVENTS_MAX);
+}
+
+#[test]
+fn five_hundred_sessions_leave_nothing_behind() {
+    let range = PortRange::Between { first: 30_000, last: 31_999 };
+    let engine = engine(|settings| settings.ports = range);
+    let parties: Vec<_> = (0..500).map(|_| engine.open(None).unwrap()).collect();
+    let ports: Vec<u16> =
+        parties.iter().flat_map(|(session, _)| [session.local_port(), session.local_port() + 1]).collect();
+    assert!(engine.ports_in_use() == 500 && ports.iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_err()));
+    drop(parties);
+    let until = Instant::now() + PATIENCE;
+    while engine.ports_in_use() > 0 {
+        assert!(Instant::now() < until, "{} ports are still in use", engine.ports_in_use());
+        std::thread::yield_now();
+    }
+    assert!(ports.iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok()), "every socket is closed");
+    // The shard's own hold on what it shares with its door ends with its thread.
+    let thread = Arc::downgrade(&engine.0.shards[0].counters);
+    drop(engine);
+    while thread.strong_count() > 0 {
+        assert!(Instant::now() < until, "the thread ends with its last handle");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_stopped_engine_ends_its_sessions() {
+    let engine = engine(|_| {});
+    let mut party = Party::new(&engine, Codec::Pcmu, None);
+    engine.stop();
+    assert_eq!(party.next_event(), MediaEvent::Ended { why: MediaEnd::EngineStopped });
 }

@@ -13,9 +13,8 @@ use super::command::{MediaEnd, MediaEvent, SessionId};
 use super::engine::Shared;
 use super::ports::Pair;
 use super::rtp::Header;
-use super::session::{PACKET_MAX, Peer, Received, Session};
+use super::session::{Moment, PACKET_MAX, Peer, Received, Session};
 use super::shard::Tally;
-use crate::terms::clock::Instant;
 use crate::terms::key::{Key, Keys};
 
 /// Packets read in one turn at most; what is left waits in the socket for the next.
@@ -66,14 +65,6 @@ struct Held {
     header: Header,
     start: usize,
     length: usize,
-}
-
-/// A moment in a shard's life.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub(crate) now: Instant,
-    /// The number of 20 ms since the shard began.
-    pub(crate) turn: u64,
 }
 
 /// What a member is made of.
@@ -127,14 +118,14 @@ impl Member {
 
     fn read(&mut self, at: Moment, buffers: &mut Buffers, pressed: &mut [Option<Key>], tally: &mut Tally) {
         buffers.count = 0;
-        let thorough = std::mem::take(&mut self.surprised) || (at.turn + self.id.0) % DRAIN_TURNS == 0;
+        let thorough = std::mem::take(&mut self.surprised) || (at.turn + self.id.0).is_multiple_of(DRAIN_TURNS);
         let mut taken = 0;
         while taken < READS_MAX {
             let slot = buffers.count % HELD_MAX;
             let buffer = &mut buffers.packets[slot];
             let beginning = buffer.as_ptr().addr();
             let (length, from) = match self.pair.rtp.recv_from(buffer) {
-                Ok(packet) => packet,
+                Ok((length, from)) => (length, plain(from)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     // Nothing where something always comes: two may come together next time.
                     self.surprised = taken == 0 && self.connected;
@@ -148,7 +139,7 @@ impl Member {
             };
             taken += 1;
             let mut lock = None;
-            match self.session.receive(at.now, at.turn, from, &buffer[..length], &mut lock) {
+            match self.session.receive(at, from, &buffer[..length], &mut lock) {
                 Received::Audio(audio) => {
                     let start = audio.payload.as_ptr().addr() - beginning;
                     let (codec, header, length) = (audio.codec, audio.header, audio.payload.len());
@@ -174,11 +165,11 @@ impl Member {
             self.send(&buffers.out[..length], tally);
         }
         let phase = at.turn.wrapping_add(self.id.0);
-        if phase % SLOW_TURNS == 0 {
+        if phase.is_multiple_of(SLOW_TURNS) {
             self.see_to_rtcp(at, &mut buffers.out);
             let reopened = self.session.check_silence(at.now);
             self.join(reopened);
-            if phase % GAUGE_TURNS == 0 {
+            if phase.is_multiple_of(GAUGE_TURNS) {
                 self.write_gauges();
             }
         }
@@ -192,11 +183,10 @@ impl Member {
             Some(Peer::Only(address)) => {
                 self.connected = self.connects && self.pair.rtp.connect(address).is_ok();
             }
-            Some(Peer::Anyone) => {
-                if std::mem::take(&mut self.connected) {
-                    let _ = rustix::net::connect_unspec(&self.pair.rtp);
-                }
+            Some(Peer::Anyone) if std::mem::take(&mut self.connected) => {
+                let _ = rustix::net::connect_unspec(&self.pair.rtp);
             }
+            Some(Peer::Anyone) => {}
         }
     }
 
@@ -224,7 +214,7 @@ impl Member {
     fn see_to_rtcp(&mut self, at: Moment, buffer: &mut [u8; PACKET_MAX]) {
         for _ in 0..2 {
             let Ok((length, from)) = self.pair.rtcp.recv_from(buffer) else { break };
-            self.session.receive_rtcp(at.now, from, &buffer[..length]);
+            self.session.receive_rtcp(at.now, plain(from), &buffer[..length]);
         }
         if self.session.reports.due(at.now)
             && let Some(to) = self.session.rtcp_destination()
@@ -264,6 +254,11 @@ impl Member {
     pub(crate) fn closed(&self) -> bool {
         self.shared.closed.load(Ordering::Acquire)
     }
+}
+
+/// An IPv4 party seen through an IPv6 socket, by its own address.
+fn plain(from: SocketAddr) -> SocketAddr {
+    SocketAddr::new(from.ip().to_canonical(), from.port())
 }
 
 fn send_to(socket: &UdpSocket, packet: &[u8], to: SocketAddr) -> bool {

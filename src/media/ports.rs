@@ -96,17 +96,30 @@ impl PortPool {
         Self(Arc::new(Pool { address, first, free_from_ms, cursor, quarantine, dscp, clock, start }))
     }
 
-    /// Takes a pair and opens its sockets.
-    pub(crate) fn open(&self) -> Result<Pair, NoPort> {
+    /// Takes a pair and opens its sockets on the pool's address; where that is every address (`0.0.0.0`, `::`),
+    /// on `wanted`, if it is one of ours: a socket on one address can be joined to its peer.
+    pub(crate) fn open(&self, wanted: Option<IpAddr>) -> Result<Pair, NoPort> {
+        match wanted.filter(|_| self.0.address.is_unspecified()) {
+            None => self.open_on(self.0.address),
+            Some(wanted) => match self.open_on(wanted) {
+                Err(NoPort::Socket(error)) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                    self.open_on(self.0.address)
+                }
+                opened => opened,
+            },
+        }
+    }
+
+    fn open_on(&self, address: IpAddr) -> Result<Pair, NoPort> {
         if self.0.free_from_ms.is_empty() {
-            return if self.0.first == 0 { self.0.open_ephemeral() } else { Err(NoPort::Exhausted) };
+            return if self.0.first == 0 { self.0.open_ephemeral(address) } else { Err(NoPort::Exhausted) };
         }
         for _ in 0..TRIES_MAX {
             let lease = Lease::take(&self.0).ok_or(NoPort::Exhausted)?;
             let port = self.0.first + 2 * lease.index as u16;
-            match self.0.bind_pair(port) {
+            match self.0.bind_pair(address, port) {
                 Ok((rtp, rtcp)) => {
-                    let local = SocketAddr::new(self.0.address, port);
+                    let local = SocketAddr::new(address, port);
                     return Ok(Pair { rtp, rtcp, local, _lease: Some(lease) });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
@@ -125,13 +138,13 @@ impl PortPool {
 impl Pool {
     /// The system names a port, then the pair is bound by number: a socket bound by number keeps its port
     /// when it is parted from a peer (`connect` to nobody), one bound to 0 does not.
-    fn open_ephemeral(&self) -> Result<Pair, NoPort> {
+    fn open_ephemeral(&self, address: IpAddr) -> Result<Pair, NoPort> {
         let mut last_error = None;
         for _ in 0..TRIES_MAX {
-            let port = self.bind(0)?.local_addr()?.port() & !1;
-            match self.bind_pair(port) {
+            let port = self.bind(address, 0)?.local_addr()?.port() & !1;
+            match self.bind_pair(address, port) {
                 Ok((rtp, rtcp)) => {
-                    return Ok(Pair { rtp, rtcp, local: SocketAddr::new(self.address, port), _lease: None });
+                    return Ok(Pair { rtp, rtcp, local: SocketAddr::new(address, port), _lease: None });
                 }
                 Err(error) => last_error = Some(error),
             }
@@ -139,12 +152,12 @@ impl Pool {
         Err(last_error.map_or(NoPort::Exhausted, NoPort::Socket))
     }
 
-    fn bind_pair(&self, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
-        Ok((self.bind(port)?, self.bind(port + 1)?))
+    fn bind_pair(&self, address: IpAddr, port: u16) -> io::Result<(UdpSocket, UdpSocket)> {
+        Ok((self.bind(address, port)?, self.bind(address, port + 1)?))
     }
 
-    fn bind(&self, port: u16) -> io::Result<UdpSocket> {
-        let address = SocketAddr::new(self.address, port);
+    fn bind(&self, address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+        let address = SocketAddr::new(address, port);
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         let class = u32::from(self.dscp) << 2;
         // A network that forbids marking still carries voice.
@@ -192,7 +205,7 @@ mod tests {
     /// A short range that is free just now.
     fn pool(pairs: u16, quarantine: Duration) -> PortPool {
         let free = PortPool::new(LOOPBACK, PortRange::Ephemeral, quarantine, 46, Clock::system());
-        let first = free.open().unwrap().local.port().min(60_000);
+        let first = free.open(None).unwrap().local.port().min(60_000);
         let range = PortRange::Between { first, last: first + 2 * pairs - 1 };
         PortPool::new(LOOPBACK, range, quarantine, 46, Clock::system())
     }
@@ -201,7 +214,7 @@ mod tests {
     fn rtp_is_even_and_rtcp_the_odd_port_above() {
         for range in [PortRange::Ephemeral, PortRange::Between { first: 21_001, last: 21_999 }] {
             let pool = PortPool::new(LOOPBACK, range, Duration::ZERO, 46, Clock::system());
-            let pair = pool.open().unwrap();
+            let pair = pool.open(None).unwrap();
             assert_eq!(pair.local.port() % 2, 0);
             assert_eq!(pair.rtcp.local_addr().unwrap().port(), pair.local.port() + 1);
         }
@@ -211,20 +224,20 @@ mod tests {
     fn an_exhausted_range_says_so_and_a_dropped_pair_comes_back() {
         let pool = pool(3, Duration::ZERO);
         let mut held = Vec::new();
-        while let Ok(pair) = pool.open() {
+        while let Ok(pair) = pool.open(None) {
             held.push(pair);
         }
         assert!((1..=3).contains(&held.len()) && pool.in_use() == held.len());
-        assert!(matches!(pool.open(), Err(NoPort::Exhausted)));
+        assert!(matches!(pool.open(None), Err(NoPort::Exhausted)));
         drop(held);
         assert_eq!(pool.in_use(), 0);
-        assert!(pool.open().is_ok());
+        assert!(pool.open(None).is_ok());
     }
 
     #[test]
     fn a_pair_rests_before_it_is_used_again() {
         let pool = pool(2, Duration::from_secs(60));
-        while let Ok(pair) = pool.open() {
+        while let Ok(pair) = pool.open(None) {
             drop(pair);
         }
         assert_eq!(pool.in_use(), 0, "nothing is in use, yet nothing may be taken");
@@ -234,6 +247,6 @@ mod tests {
     fn an_empty_range_is_exhausted_at_once() {
         let range = PortRange::Between { first: 40_001, last: 40_001 };
         let pool = PortPool::new(LOOPBACK, range, Duration::ZERO, 46, Clock::system());
-        assert!(matches!(pool.open(), Err(NoPort::Exhausted)));
+        assert!(matches!(pool.open(None), Err(NoPort::Exhausted)));
     }
 }

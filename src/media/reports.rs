@@ -54,15 +54,13 @@ impl Reports {
         !first
     }
 
-    /// Writes a report of what was `sent` (packets, octets, the timestamp of now) and received.
-    pub(crate) fn write(
+    /// A report of what was `sent` (packets, octets, the timestamp of now) and received.
+    pub(crate) fn report(
         &mut self,
         now: Instant,
         (packets, octets, timestamp): (u32, u32, u32),
         reception: Option<&mut Reception>,
-        bye: bool,
-        out: &mut [u8],
-    ) -> usize {
+    ) -> Compound {
         let sender = (packets > 0).then(|| Sender { ntp: self.ntp(now), timestamp, packets, octets });
         let (last_report, delay) = self.last_report.map_or((0, 0), |(ntp, at)| {
             (ntp, (now.saturating_duration_since(at).as_micros() as u64 * 65_536 / 1_000_000) as u32)
@@ -76,7 +74,7 @@ impl Reports {
             last_report,
             delay,
         });
-        Compound { ssrc: self.ssrc, sender, block, bye }.write(out)
+        Compound { ssrc: self.ssrc, sender, block, bye: false }
     }
 
     /// Learns from a packet of the far end. Nothing that it says makes us do anything.
@@ -92,7 +90,7 @@ impl Reports {
             let trip = ((self.ntp(now) >> 16) as u32).wrapping_sub(block.last_report).wrapping_sub(block.delay);
             // A trip of over a minute is a report that was not for us.
             if trip < 60 << 16 {
-                self.round_trip_us = (u64::from(trip) * 1_000_000 >> 16) as u32;
+                self.round_trip_us = ((u64::from(trip) * 1_000_000) >> 16) as u32;
             }
         }
     }
@@ -138,12 +136,12 @@ mod tests {
         let mut dice = Dice::from_seed(1);
         let (mut ours, mut theirs) = (Reports::new(1, &mut dice), Reports::new(2, &mut dice));
         let mut bytes = [0; PACKET_MAX];
-        let length = ours.write(at(0), (10, 1600, 0), None, false, &mut bytes);
+        let length = ours.report(at(0), (10, 1600, 0), None).write(&mut bytes);
         theirs.receive(at(30), &bytes[..length]);
         let header = |seq| Header { marker: false, pt: 0, seq, timestamp: 0, ssrc: 1 };
         let mut reception = Reception::begin(&header(1), 0);
         reception.note(&header(4), 0);
-        let length = theirs.write(at(1030), (0, 0, 0), Some(&mut reception), false, &mut bytes);
+        let length = theirs.report(at(1030), (0, 0, 0), Some(&mut reception)).write(&mut bytes);
         ours.receive(at(1060), &bytes[..length]);
         let quality = ours.quality(None);
         assert!((59_000..=61_000).contains(&quality.round_trip_us), "{}", quality.round_trip_us);

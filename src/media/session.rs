@@ -18,6 +18,7 @@ use super::player::{Next, Player, Playlist};
 use super::reception::{Place, Reception};
 use super::recorder::Tap;
 use super::reports::Reports;
+use super::rtcp::Compound;
 use super::rtp::{HEADER, Header, Packet};
 use super::sounds;
 use super::source::{Source, Verdict};
@@ -77,6 +78,14 @@ struct Out {
     talking: bool,
     packets: u32,
     octets: u32,
+}
+
+/// A moment in a shard's life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: Instant,
+    /// The number of 20 ms since the shard began.
+    pub(crate) turn: u64,
 }
 
 /// What came of a packet.
@@ -192,12 +201,12 @@ impl Session {
     /// A packet came. `peer` is set where the lock closed on its source.
     pub(crate) fn receive<'a>(
         &mut self,
-        now: Instant,
-        turn: u64,
+        at: Moment,
         from: SocketAddr,
         bytes: &'a [u8],
         peer: &mut Option<Peer>,
     ) -> Received<'a> {
+        let Moment { now, turn } = at;
         let arrival = self.out.at(turn);
         let verdict = self.far.as_ref().map_or(Verdict::Stray, |far| far.source.judge(from));
         let (Some(far), Some(packet), false) = (&mut self.far, Packet::parse(bytes), verdict == Verdict::Stray) else {
@@ -293,7 +302,8 @@ impl Session {
     /// Writes the report that is due, or the last one; gives its length.
     pub(crate) fn write_report(&mut self, now: Instant, turn: u64, bye: bool, out: &mut [u8]) -> usize {
         let sent = (self.out.packets, self.out.octets, self.out.at(turn));
-        self.reports.write(now, sent, self.reception.as_mut(), bye, out)
+        let report = self.reports.report(now, sent, self.reception.as_mut());
+        Compound { bye, ..report }.write(out)
     }
 
     /// Figures for whoever asks.
@@ -438,3 +448,7 @@ impl Out {
         self.octets = self.octets.wrapping_add(length as u32);
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

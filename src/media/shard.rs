@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
 use super::command::{MediaEnd, Remote, SessionId};
-use super::member::{Buffers, Member, Moment};
+use super::member::{Buffers, Member};
 use super::player::Playlist;
 use super::recorder::Tap;
+use super::session::Moment;
 use crate::terms::clock::{Clock, Instant};
 use crate::terms::event::KeySource;
 use crate::terms::key::{Key, Keys};

@@ -72,8 +72,8 @@ static KEYS: LazyLock<Vec<Arc<Clip>>> = LazyLock::new(|| {
 
 /// Two tones of `dbm0` each, with 5 ms of rise and fall so that they do not click.
 fn two_tones(low: f64, high: f64, dbm0: f64, count: usize) -> Vec<i16> {
-    // A sine of full scale is +3.14 dBm0 in μ-law (ITU-T G.711 table 5).
-    let peak = 32_767.0 * 10f64.powf((dbm0 - 3.14) / 20.0);
+    // A sine of full scale is +3.17 dBm0 in μ-law (ITU-T G.711 §4).
+    let peak = 32_767.0 * 10f64.powf((dbm0 - 3.17) / 20.0);
     (0..count)
         .map(|n| {
             let at = n as f64 / RATE;

@@ -108,14 +108,15 @@ impl Journey {
     pub fn next(&mut self, now: Timestamp, exit: Option<Exit>) -> Step {
         let book = self.book.clone();
         let book = &*book;
+        let under_way = !matches!(self.at, At::Start | At::Closed(_) | At::Refused(_));
+        if under_way && self.steps >= book.pace.steps_max {
+            self.note(format!("the call took {} steps: closing", self.steps));
+            return self.closing(book, book.emergency.queue);
+        }
         match self.at {
-            At::Closed(outcome) => return Step::Close { prompts: Vec::new(), outcome },
-            At::Refused(cause) => return Step::Refuse { cause },
-            At::Start => return self.arrive(book, now),
-            _ if self.steps >= book.pace.steps_max => {
-                self.note(format!("the call took {} steps: closing", self.steps));
-                return self.closing(book, book.emergency.queue);
-            }
+            At::Closed(outcome) => Step::Close { prompts: Vec::new(), outcome },
+            At::Refused(cause) => Step::Refuse { cause },
+            At::Start => self.arrive(book, now),
             At::Gate => self.gate_ended(book, now, exit),
             At::Menu(menu) => self.menu_ended(book, now, menu, exit),
             At::Confirm(asked) => self.confirm_ended(book, now, asked, exit),

@@ -38,7 +38,7 @@ impl Rulebook {
 }
 
 fn read(dir: &Path, prompts: Option<&PromptIndex>) -> Result<Arc<Rulebook>, Vec<Diagnostic>> {
-    let sources = source::read_folder(dir).map_err(|problem| vec![problem])?;
+    let sources = source::read_folder(dir).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
     let written = source::Written::parse(&sources, &mut problems);
     let mut resolver = resolve::Resolver::new(&sources, prompts, problems);

@@ -98,11 +98,11 @@ impl Ledger {
                 if page.bridged {
                     self.violate(entry, "a prompt over a conversation");
                 }
-                // Languages without a voice of their own are spoken to in English, as the rules state.
-                let chosen = page.language.filter(|language| language.as_str() != "so");
-                let stated = prompt.language == Language::ENGLISH && prompt.name.starts_with("other.");
-                if chosen.is_some_and(|language| language.as_str() != "other" && language != prompt.language) && !stated
-                {
+                // Languages without a voice are spoken to in English, as the rules state; and whoever goes back
+                // to the gate hears every language there.
+                let voiced = page.language.filter(|language| !["so", "other"].contains(&language.as_str()));
+                let gate = prompt.name.starts_with("gate") || &*prompt.name == "greeting";
+                if voiced.is_some_and(|language| language != prompt.language) && !gate {
                     self.violate(entry, "a prompt in another language than the caller's");
                 }
             }

@@ -30,7 +30,7 @@ async fn desks(named: &[(&str, Vec<i16>)]) -> Desks {
 
 async fn call(line: &str) -> (bool, ear::Ear) {
     let errand = understand(&args(line).unwrap()).unwrap();
-    visit::make(errand, Clock::system(), Dice::from_seed(9), &mut Teller::new(true)).await.unwrap()
+    visit::make(errand, Clock::system(), Dice::from_os(), &mut Teller::new(true)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -140,3 +140,66 @@ fn length(said: &[Spoken], prompts: &PromptIndex) -> Duration {
     let ms = said.iter().filter_map(|spoken| prompts.ms(spoken.language, &spoken.name)).map(u64::from).sum();
     Duration::from_millis(ms)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::routing::route::TrunkKind;
+    use crate::terms::ids::TrunkId;
+
+    fn walked(at: &str, keys: &[&str], failing: &[(&str, Cause)], agents: u32) -> Walk {
+        let book = Rulebook::load_unheard(Path::new("routing-rules")).unwrap();
+        let facts =
+            Facts { dialled: "311".into(), trunk: TrunkId::from("t"), trunk_kind: TrunkKind::Carrier, caller: None };
+        let script = Script {
+            keys: keys.iter().map(|run| run.parse().ok().filter(|run: &Keys| !run.0.is_empty())).collect(),
+            failing: failing.iter().map(|(line, cause)| (LineId::from(*line), *cause)).collect(),
+            agents,
+        };
+        walk(&book, facts, at.parse().unwrap(), script, &PromptIndex::default())
+    }
+
+    /// The lines rung, and the end.
+    fn way(walk: &Walk) -> Vec<String> {
+        let word = |stage: &Stage| match &stage.step {
+            Step::Transfer(transfer) => Some(transfer.line.to_string()),
+            Step::Close { outcome, .. } => Some(outcome.to_string()),
+            Step::Refuse { cause } => Some(cause.to_string()),
+            Step::Say { .. } | Step::Collect(_) => None,
+        };
+        walk.stages.iter().filter_map(word).collect()
+    }
+
+    const OPEN: &str = "2026-11-18T10:00-08:00";
+    const NIGHT: &str = "2026-12-25T03:00-08:00";
+
+    #[test]
+    fn keys_pressed_in_one_go_answer_one_question_after_another() {
+        let one_by_one = walked(NIGHT, &["3", "1", "3"], &[], 1);
+        let in_one_go = walked(NIGHT, &["313"], &[], 1);
+        assert_eq!(way(&one_by_one), ["water_emergency", "transferred_answered"]);
+        assert_eq!(way(&in_one_go), way(&one_by_one));
+    }
+
+    #[test]
+    fn lines_fail_as_told_and_no_agents_means_no_answer() {
+        let walk =
+            walked(OPEN, &["1", "1", "1"], &[("pbot_maint", Cause::Busy), ("psap_nonemergency", Cause::Busy)], 0);
+        assert_eq!(way(&walk), ["pbot_maint", "psap_nonemergency", "agents_311", "transferred_failed"]);
+    }
+
+    #[test]
+    fn a_caller_who_presses_nothing_gets_a_person_and_time_passes() {
+        let walk = walked(OPEN, &[], &[], 1);
+        assert_eq!(way(&walk), ["agents_311", "answered_by_agent"]);
+        let (first, last) = (walk.stages.first().unwrap().at, walk.stages.last().unwrap().at);
+        assert!(last.duration_since(first).as_secs() >= 3 + 5 + 5 + 60);
+    }
+
+    #[test]
+    fn nine_one_one_in_the_middle_of_a_run_is_heard() {
+        assert_eq!(way(&walked(NIGHT, &["1", "911", ""], &[], 1)), ["psap_emergency", "to_911"]);
+    }
+}

@@ -91,7 +91,7 @@ fn headline(book: &Rulebook, step: &Step) -> String {
         Step::Transfer(transfer) => {
             let line = book.line(&transfer.line);
             let name = line.map_or("", |line| line.name.as_str());
-            let display = line.and_then(|line| line.display.last()).map(|number| format!(", {number}"));
+            let display = line.and_then(|line| line.display.first()).map(|number| format!(", {number}"));
             let seconds = transfer.ring.as_secs();
             let (id, place) = (&transfer.line, &transfer.place);
             format!("The line {id} ({name}{}) is rung for up to {seconds} s [{place}]:", display.unwrap_or_default())

@@ -116,10 +116,13 @@ impl Journey {
             return self.close(&book.says.goodbye, book.lines[line].outcome);
         }
         self.line_failed = true;
-        let why = match failure(exit) {
-            Cause::Busy => &book.says.line_busy,
-            Cause::NoAnswer => &book.says.line_no_answer,
-            _ => &book.says.line_failed,
+        let cause = failure(exit);
+        let why = if cause == Cause::Busy {
+            &book.says.line_busy
+        } else if cause == Cause::NoAnswer {
+            &book.says.line_no_answer
+        } else {
+            &book.says.line_failed
         };
         self.sorry(why);
         self.follow(book, now, plan)

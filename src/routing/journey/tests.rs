@@ -338,6 +338,19 @@ fn callers_who_leave_are_counted_by_where_they_left() {
     assert_eq!(Caller::dials("311", NIGHT).keys("1 *").journey.if_caller_leaves(), Outcome::ClosedInformed);
 }
 
+#[test]
+#[ignore = "a measurement: cargo test --release -- --ignored --nocapture a_journey_is_quick"]
+#[allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures and says what it measured")]
+fn a_journey_is_quick() {
+    let began = std::time::Instant::now();
+    let rounds = 100_000;
+    for _ in 0..rounds {
+        let caller = Caller::dials("311", OPEN).keys("2 1 1").fails(Cause::Busy).then(Exit::LineEnded);
+        assert!(matches!(caller.step, Step::Close { .. }));
+    }
+    println!("{:?} a journey of six steps", began.elapsed() / rounds);
+}
+
 fn any_exit() -> impl Strategy<Value = Exit> {
     let keys = prop::sample::select(vec!["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "*", "#", "911", "A", ""]);
     prop_oneof![

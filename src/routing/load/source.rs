@@ -68,12 +68,11 @@ const TABLES: [&str; 12] =
     ["city", "gate", "pace", "emergency", "entry", "language", "calendar", "line", "topic", "menu", "queue", "rule"];
 
 /// Reads the `*.toml` files of `dir`, in the order of their names.
-pub(super) fn read_folder(dir: &Path) -> Result<Vec<Source>, Diagnostic> {
+pub(super) fn read_folder(dir: &Path) -> Result<Vec<Source>, Box<Diagnostic>> {
     let folder: Arc<str> = dir.to_string_lossy().into();
     let trouble = |message: String| {
-        Diagnostic::error("cannot-read", &folder, &"".into(), 0..0)
-            .message(message)
-            .remedy("give the folder that holds the rules, e.g. `routing-rules`")
+        let problem = Diagnostic::error("cannot-read", &folder, &"".into(), 0..0).message(message);
+        Box::new(problem.remedy("give the folder that holds the rules, e.g. `routing-rules`"))
     };
     let listing =
         std::fs::read_dir(dir).map_err(|error| trouble(format!("the rules folder cannot be read: {error}")))?;

@@ -233,3 +233,28 @@ fn no_shipped_target_can_reach_a_real_telephone() {
         }
     }
 }
+
+/// A file that was cut off while it was being copied: refused wherever the cut can be seen.
+#[test]
+fn files_cut_off_anywhere_never_bring_the_loader_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let names =
+        ["hours.toml", "languages.toml", "lines.toml", "menus.toml", "numbers.toml", "queues.toml", "rules.toml"];
+    let read = |name: &str| std::fs::read(Path::new("routing-rules").join(name)).unwrap();
+    for name in names.into_iter().chain(["topics.toml"]) {
+        std::fs::write(dir.path().join(name), read(name)).unwrap();
+    }
+    let mut refused = 0;
+    for name in names {
+        let whole = read(name);
+        for part in 0..10 {
+            std::fs::write(dir.path().join(name), &whole[..whole.len() * part / 10]).unwrap();
+            refused += usize::from(Rulebook::load_unheard(dir.path()).is_err());
+        }
+        std::fs::write(dir.path().join(name), whole).unwrap();
+    }
+    // A cut between two tables leaves whole tables: that is for the eye, not for the loader.
+    assert!((60..70).contains(&refused), "{refused} of 70 refused");
+    std::fs::write(dir.path().join("junk.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    assert_eq!(Rulebook::load_unheard(dir.path()).unwrap_err().len(), 1, "not text");
+}

@@ -178,7 +178,7 @@ impl Stack {
         let resolver = Arc::new(Resolver::new(resolving));
         let shared = Arc::new(Shared { last_dialog: AtomicU64::new(0), listeners, advertised, resolver });
         let task = Task {
-            agent: Agent::new(agent_settings, dice.split()),
+            agent: Agent::new(clock.now(), agent_settings, dice.split()),
             clock,
             sockets,
             connections,

@@ -50,11 +50,14 @@ pub fn report(of: &str, problems: &[Diagnostic]) -> miette::Report {
     miette::miette!("{} in {of}:\n{reports}", diagnostic::tally(problems))
 }
 
+/// A rulebook, the prompts it may name ready to be played, and which there are.
+pub type Heard = (Arc<Rulebook>, PromptBank, Arc<PromptIndex>);
+
 /// The rulebook of `rules`, and the prompts of `prompts` ready to be played.
 ///
 /// # Errors
 /// Everything that is wrong with the prompts, or else with the rules.
-pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<(Arc<Rulebook>, PromptBank), miette::Report> {
+pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<Heard, miette::Report> {
     let (bank, index) = PromptBank::load(prompts).map_err(|problems| {
         miette::miette!(
             help = "`cityline prompts check` says more; `cityline prompts build` makes what is missing",
@@ -63,15 +66,14 @@ pub fn load_with_bank(rules: &Path, prompts: &Path) -> Result<(Arc<Rulebook>, Pr
         )
     })?;
     let rulebook = Rulebook::load(rules, &index).map_err(|problems| report("the rules", &problems))?;
-    Ok((rulebook, bank))
+    Ok((rulebook, bank, Arc::new(index)))
 }
 
 /// Keeps the rulebook's text in the record, so that `why` can quote the line that decided.
 pub fn keep(journal: &Journal, rulebook: &Rulebook, rules: &Path, clock: &Clock) {
     let texts = files(rules).filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    let texts = texts.filter_map(|path| {
-        Some((path.file_name()?.to_str()?.to_owned(), std::fs::read_to_string(&path).ok()?))
-    });
+    let texts =
+        texts.filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), std::fs::read_to_string(&path).ok()?)));
     journal.keep_rulebook(RulebookText {
         hash: rulebook.hash().to_owned(),
         first_seen_unix_ms: clock.unix_ms(),
