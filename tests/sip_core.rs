@@ -147,7 +147,7 @@ fn what_we_do_not_serve_is_refused_as_the_rfc_says_and_leaves_nothing() {
     assert_eq!(refused(request("BYE", 1, ";tag=0123456789abcdef", "\n")).0, 481);
     assert_eq!(refused(request("INVITE", 1, ";tag=0123456789abcdef", OFFER)).0, 481);
     assert_eq!(refused(request("INVITE", 1, "", &format!("Require: nothing-we-know\n{OFFER}"))), (420, false, true));
-    assert_eq!(refused(request("INVITE", 1, "", OFFER).replace("sip:311@10.0.0.1 SIP", "nobody:311 SIP")).0, 416);
+    assert_eq!(refused(request("INVITE", 1, "", OFFER).replace("sip:311@127.0.0.1 SIP", "nobody:311 SIP")).0, 416);
     assert_eq!(refused(request("INVITE", 1, "", OFFER).replace("Max-Forwards: 70", "Max-Forwards: 0")).0, 483);
     assert_eq!(refused(request("INVITE", 1, "", "Content-Type: text/plain\n\nhello")).0, 415);
     assert_eq!(refused(request("INVITE", 1, "", OFFER).replace("CSeq: 1 INVITE", "CSeq: 1 BYE")).0, 400);
@@ -247,14 +247,14 @@ fn strangers_are_met_with_silence_or_403_as_set() {
         assert_eq!(phone.agent.census(), Census::default());
     }
     let mut phone = Phone::new(Settings { trunks: vec![], ..settings() });
-    phone.says("INVITE sip:311@10.0.0.1 SIP/7.0\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK1\n\n");
+    phone.says("INVITE sip:311@127.0.0.1 SIP/7.0\nVia: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bK1\n\n");
     assert!(phone.sent.is_empty(), "not even for what cannot be read");
 }
 
 #[test]
 fn a_dialled_call_is_answered_and_ended_and_other_branches_are_let_go() {
     let mut phone = Phone::new(settings());
-    phone.hand(dial(&["sip:desk@10.0.0.2"]));
+    phone.hand(dial(&["sip:desk@127.0.0.2"]));
     let invite = phone.last().clone();
     assert!(!String::from_utf8_lossy(&invite.encode()).contains("Evil"), "nobody smuggles a header in");
     phone.says(&reply(&invite, 180, "a", "\n")).says(&reply(&invite, 200, "a", OFFER));
@@ -274,7 +274,7 @@ fn a_dialled_call_is_answered_and_ended_and_other_branches_are_let_go() {
 #[test]
 fn a_late_200_after_a_cancel_is_acknowledged_and_ended() {
     let mut phone = Phone::new(settings());
-    phone.hand(dial(&["sip:desk@10.0.0.2"]));
+    phone.hand(dial(&["sip:desk@127.0.0.2"]));
     let invite = phone.last().clone();
     phone.asks(DialogId(1), Command::Cancel);
     assert_eq!(phone.requests(), [&Method::Invite], "no CANCEL before a provisional response");
@@ -290,13 +290,14 @@ fn a_late_200_after_a_cancel_is_acknowledged_and_ended() {
 #[test]
 fn targets_are_tried_in_order_and_the_last_word_is_the_cause() {
     let mut phone = Phone::new(settings());
-    phone.hand(dial(&["sip:a@10.0.0.2", "sip:b@10.0.0.3", "sip:c@10.0.0.4"]));
+    phone.hand(dial(&["sip:a@127.0.0.2", "sip:b@127.0.0.3", "sip:c@127.0.0.4"]));
     let first = phone.last().clone();
     phone.says(&reply(&first, 503, "x", "\n"));
     let second = phone.last().clone();
-    assert!(second.uri().unwrap().to_string().contains("b@10.0.0.3"));
+    assert!(second.uri().unwrap().to_string().contains("b@127.0.0.3"));
     phone.waits(Duration::from_secs(4));
-    let third = phone.sent.iter().rev().find(|one| one.uri().is_some_and(|uri| uri.to_string().contains("c@10.0.0.4")));
+    let third =
+        phone.sent.iter().rev().find(|one| one.uri().is_some_and(|uri| uri.to_string().contains("c@127.0.0.4")));
     let third = third.expect("a silent target is passed over").clone();
     phone.says(&reply(&third, 302, "z", "\n"));
     assert_eq!(
@@ -319,13 +320,13 @@ fn names_are_looked_up_and_nobody_there_is_an_end() {
 #[test]
 fn nobody_answers_within_the_ring_time_and_a_foreign_challenge_is_not_taken_up() {
     let mut phone = Phone::new(settings());
-    phone.hand(dial(&["sip:desk@10.0.0.2"]));
+    phone.hand(dial(&["sip:desk@127.0.0.2"]));
     let invite = phone.last().clone();
     phone.says(&reply(&invite, 180, "a", "\n")).waits(Duration::from_secs(21));
     assert!(phone.requests().contains(&&Method::Cancel));
     assert!(matches!(phone.events[1].1, DialogEvent::Ended { cause: Cause::NoAnswer, .. }));
     let mut phone = Phone::new(settings());
-    phone.hand(dial(&["sip:desk@10.0.0.2"]));
+    phone.hand(dial(&["sip:desk@127.0.0.2"]));
     let invite = phone.last().clone();
     phone.says(&reply(&invite, 407, "a", "Proxy-Authenticate: Digest realm=\"x\", nonce=\"y\"\n\n"));
     assert_eq!(phone.requests(), [&Method::Invite, &Method::Ack]);

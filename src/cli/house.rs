@@ -73,8 +73,7 @@ impl House {
         engine: Engine,
         rulebook: Arc<Rulebook>,
         journal: Journal,
-        clock: Clock,
-        mut dice: Dice,
+        (clock, mut dice): (Clock, Dice),
     ) -> Result<(Self, mpsc::Receiver<Call>), miette::Report> {
         let (stack, calls) = Stack::start(stack_settings(settings), clock.clone(), dice.split())
             .await

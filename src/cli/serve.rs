@@ -109,7 +109,7 @@ async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report
     folders::keep(&journal, &rulebook, &settings.rules, &clock);
     let engine = super::house::start_engine(&settings.media, bank, &clock, &mut dice)?;
     let desks = start_desks(&mut settings, &engine, index, (&clock, &mut dice)).await?;
-    let (house, calls) = House::start(&settings, engine, rulebook, journal.clone(), clock, dice).await?;
+    let (house, calls) = House::start(&settings, engine, rulebook, journal.clone(), (clock, dice)).await?;
     let draining = Arc::new(AtomicBool::new(false));
     let http = start_http(settings.http, house.site(Arc::clone(&draining))).await?;
     announce(args, &house, http)?;

@@ -41,6 +41,8 @@ pub(super) struct Phone {
     address: IpAddr,
     signalling: Option<IpAddr>,
     caller: Option<String>,
+    /// They require reliable provisional responses, and get one before the answer.
+    requires_100rel: bool,
     events: mpsc::Sender<Event>,
     /// The place of [`Event::Ended`] in the leg's queue, taken in advance.
     last_word: mpsc::OwnedPermit<Event>,
@@ -93,6 +95,7 @@ impl Phone {
         phone.dialog = Some(dialog);
         phone.signalling = Some(incoming.source.ip());
         phone.caller.clone_from(&incoming.caller);
+        phone.requires_100rel = incoming.requires_100rel;
         Some(phone)
     }
 
@@ -128,6 +131,7 @@ impl Phone {
             address,
             signalling: None,
             caller: None,
+            requires_100rel: false,
             events,
             last_word,
             held: false,
@@ -295,6 +299,11 @@ impl Phone {
                 let (sdp, agreed) = audio.agreement.answer(&offer).map_err(|error| End::Ours(cause_of(&error)))?;
                 self.audio = Some(audio);
                 self.apply(agreed)?;
+                if self.requires_100rel {
+                    // The stack holds the 200 until this is acknowledged.
+                    let progress = agent::Command::Progress { status: 183, sdp: Some(sdp.clone()) };
+                    self.tell_dialog(progress).await?;
+                }
                 self.tell_dialog(agent::Command::Answer { sdp }).await?;
                 self.is_up()
             }

@@ -25,14 +25,14 @@ pub(crate) struct Phone {
     pub(crate) lookups: Vec<u64>,
 }
 
-pub(crate) const CITY: &str = "10.0.0.1:5060";
-pub(crate) const HERE: &str = "10.0.0.2:5060";
+pub(crate) const CITY: &str = "127.0.0.1:5060";
+pub(crate) const HERE: &str = "127.0.0.2:5060";
 
 pub(crate) fn settings() -> Settings {
     let local = CITY.parse().unwrap();
     Settings {
         listeners: vec![Listener { transport: Transport::Udp, local, advertised: local }],
-        trunks: vec![Trunk::new("carrier", vec!["10.0.0.0/8".parse().unwrap()], true)],
+        trunks: vec![Trunk::new("carrier", vec!["127.0.0.0/8".parse().unwrap()], true)],
         ..Settings::default()
     }
 }
@@ -127,9 +127,9 @@ pub(crate) fn request(method: &str, cseq: u32, tag: &str, more: &str) -> String 
 pub(crate) fn request_by(method: &str, cseq: u32, tag: &str, branch: &str, more: &str) -> String {
     let number_method = method;
     format!(
-        "{method} sip:311@10.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch={branch};rport\nMax-Forwards: 70\n\
-         From: \"Ana\" <sip:+15035550100@10.0.0.2>;tag=phone\nTo: <sip:311@10.0.0.1>{tag}\nCall-ID: call-1\n\
-         CSeq: {cseq} {number_method}\nContact: <sip:ana@10.0.0.2:5060>\n{more}"
+        "{method} sip:311@127.0.0.1 SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.2:5060;branch={branch};rport\nMax-Forwards: 70\n\
+         From: \"Ana\" <sip:+15035550100@127.0.0.2>;tag=phone\nTo: <sip:311@127.0.0.1>{tag}\nCall-ID: call-1\n\
+         CSeq: {cseq} {number_method}\nContact: <sip:ana@127.0.0.2:5060>\n{more}"
     )
 }
 
@@ -152,5 +152,5 @@ pub(crate) fn reply(to: &Message, status: u16, tag: &str, more: &str) -> String 
     response.add_to_tag(tag);
     let head = String::from_utf8(response.encode().to_vec()).unwrap().replace("\r\n", "\n");
     let head = head.replace("Content-Length: 0\n\n", "");
-    format!("{head}Contact: <sip:desk@10.0.0.2:5060>\n{more}")
+    format!("{head}Contact: <sip:desk@127.0.0.2:5060>\n{more}")
 }

@@ -67,12 +67,12 @@ enum Thing {
     Deaf(bool),
 }
 
-const ADDRESSES: [&str; 2] = ["10.0.0.1:5060", "10.0.0.2:5060"];
+const ADDRESSES: [&str; 2] = ["127.0.0.1:5060", "127.0.0.2:5060"];
 
 pub(crate) fn agent(now: Instant, address: SocketAddr, session: SessionTimes, dice: Dice) -> Agent {
     let settings = Settings {
         listeners: vec![Listener { transport: Transport::Udp, local: address, advertised: address }],
-        trunks: vec![Trunk::new("wire", vec!["10.0.0.0/8".parse().unwrap()], true)],
+        trunks: vec![Trunk::new("wire", vec!["127.0.0.0/8".parse().unwrap()], true)],
         session,
         // A called side that never decides is a story too; a CANCEL may come to nothing on the wire.
         limits: Limits { unanswered: Duration::from_secs(60), ..Limits::default() },

@@ -82,6 +82,7 @@ impl Agent {
         })?;
         let trusted = self.settings.trunks.get(trunk).is_some_and(|trunk| trunk.trusted);
         let caller = caller::of(headers, trusted);
+        let requires = headers.has_token(&HeaderName::Require, "100rel");
         let incoming = Incoming {
             sip_call_id: headers.call_id().unwrap_or_default(),
             trunk: self.settings.trunks.get(trunk).map_or_else(|| "".into(), |trunk| trunk.id.clone()),
@@ -92,9 +93,9 @@ impl Agent {
             diverted_by: caller::diverted_by(headers),
             headers: caller::kept(headers),
             offer: offer.clone(),
+            requires_100rel: requires,
         };
         self.inbound += 1;
-        let requires = headers.has_token(&HeaderName::Require, "100rel");
         let cseq = headers.cseq().map_or(0, |cseq| cseq.number);
         let reliable = requires.then(|| Sender::new(cseq, self.dice.u64()));
         let invited = Invited {

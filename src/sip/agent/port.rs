@@ -252,6 +252,8 @@ pub struct Incoming {
     pub headers: Vec<(String, String)>,
     /// Their offer (SDP). None where they leave the offer to us (delayed offer).
     pub offer: Option<String>,
+    /// They require reliable provisional responses (RFC 3262): their equipment may count on one before the 200.
+    pub requires_100rel: bool,
 }
 
 /// What may be asked of a dialog.
