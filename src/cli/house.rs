@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use miette::{IntoDiagnostic, WrapErr};
 use tokio::sync::mpsc;
@@ -32,12 +33,16 @@ use crate::terms::ids::{CallId, TrunkId};
 use crate::terms::number::{Number, Pii};
 use crate::web::Site;
 
+/// How long the last goodbyes may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// The parts of a running server.
 pub(super) struct House {
     stack: Stack,
     lines: Lines,
     rulebook: Arc<Rulebook>,
     kinds: HashMap<TrunkId, TrunkKind>,
+    journal: Journal,
     record: Record,
     legs: LegIds,
     live: Live,
@@ -79,13 +84,18 @@ impl House {
             .await
             .into_diagnostic()
             .wrap_err("calls cannot be taken; another server may be running: choose another address with --sip")?;
-        let line_settings = line::Settings { advertised: settings.media.public_address, ..line::Settings::default() };
+        let line_settings = line::Settings {
+            advertised: settings.media.public_address,
+            told_the_caller: settings.told_the_caller.clone(),
+            ..line::Settings::default()
+        };
         let lines = Lines::new(stack.clone(), engine, line_settings, dice.split());
         let house = Self {
             stack,
             lines,
             rulebook,
             kinds: settings.sip.kinds.clone(),
+            journal: journal.clone(),
             record: Arc::new(move |entry| journal.record(entry)),
             legs: LegIds::default(),
             live: Live::default(),
@@ -122,15 +132,22 @@ impl House {
         self.stack.drain(true).await;
     }
 
-    /// Ends every call now, each with its last line, and waits for that.
+    /// Ends every call now: each writes its last line and hangs up.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
-        // The phones have said BYE when their tasks are done; a peer that never answers must not hold us.
-        tokio::select! {
-            biased;
-            () = self.tasks.wait() => {}
-            () = self.clock.sleep(std::time::Duration::from_secs(2)) => {}
+        let _ = tokio::time::timeout(GOODBYE, self.tasks.wait()).await;
+    }
+
+    /// Waits until every phone was told goodbye, and has said so; a peer that never answers does not hold us.
+    pub(super) async fn say_goodbye(&self) {
+        let end = self.clock.now() + GOODBYE;
+        while self.clock.now() < end {
+            let Some(stats) = self.stack.stats().await else { return };
+            if self.lines.legs() == 0 && stats.census.client_transactions == 0 {
+                return;
+            }
+            self.clock.sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -157,12 +174,14 @@ impl House {
 
     /// What the pages show.
     pub(super) fn site(&self, draining: Arc<AtomicBool>) -> Site {
-        Site { live: self.live.clone(), rulebook: self.rulebook.hash().to_owned(), draining }
+        let rulebook = self.rulebook.hash().to_owned();
+        Site { live: self.live.clone(), rulebook, draining, journal: self.journal.clone() }
     }
 
     fn facts(&self, incoming: &Incoming) -> Facts {
         Facts {
-            dialled: incoming.dialled.clone(),
+            // The number without the parameters that some equipment adds to it (RFC 3966: `311;phone-context=…`).
+            dialled: incoming.dialled.split(';').next().unwrap_or_default().to_owned(),
             trunk: incoming.trunk.clone(),
             trunk_kind: self.kinds.get(&incoming.trunk).copied().unwrap_or(TrunkKind::Carrier),
             caller: incoming.caller.as_deref().and_then(|text| Number::read(text, "503")).map(Pii::new),
@@ -195,7 +214,7 @@ fn stack_settings(settings: &Settings) -> stack::Settings {
 fn arrived(incoming: &Incoming, facts: &Facts, rulebook: &Rulebook) -> Event {
     Event::Arrived {
         trunk: facts.trunk.clone(),
-        dialled: facts.dialled.clone(),
+        dialled: incoming.dialled.clone(),
         caller: incoming.caller.clone().map(Pii::new),
         diverted_by: incoming.diverted_by.iter().cloned().map(Pii::new).collect(),
         sip_call_id: incoming.sip_call_id.clone(),

@@ -66,9 +66,18 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode, miette::Report> {
     logging::start(args.log);
     let settings = effective(&args)?;
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
     runtime.block_on(serve(settings, &args))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every call leg has two sockets: asks the system for as many open files as it allows.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    tracing::debug!(before = limit.current, now = limit.maximum, ok = raised.is_ok(), "open files");
 }
 
 /// What the file says, with what the command line says in its place.
@@ -113,10 +122,11 @@ async fn serve(mut settings: Settings, args: &Args) -> Result<(), miette::Report
     let draining = Arc::new(AtomicBool::new(false));
     let http = start_http(settings.http, house.site(Arc::clone(&draining))).await?;
     announce(args, &house, http)?;
-    live(&house, calls, &draining, Duration::from_secs(args.drain_s)).await?;
+    let over = live(&house, calls, &draining, Duration::from_secs(args.drain_s)).await;
+    house.say_goodbye().await;
     journal.close().await;
     drop(desks);
-    Ok(())
+    over
 }
 
 /// Starts the demonstration's desks, and lets the names of the rulebook's targets lead to them.

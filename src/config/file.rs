@@ -45,7 +45,8 @@ pub struct SipFile {
     /// A source that no trunk knows: `ignore` or `forbid` (403). Default `ignore`.
     #[serde(default)]
     pub unknown_source: UnknownSource,
-    /// Most calls at once; beyond them a quick 503. Default 5000.
+    /// Most callers at once; beyond them a quick 503. Default 2500. Each caller needs two pairs of RTP ports: one
+    /// for the caller, one for the line.
     pub calls_max: Option<u32>,
     /// Most new calls a second; beyond them a quick 503. Default: as many as the machine takes.
     pub calls_per_second_max: Option<u32>,
@@ -124,6 +125,10 @@ pub struct OutboundFile {
     /// Addresses of host names, asked before any name server: `"name" = "address:port"`.
     #[serde(default)]
     pub hosts: BTreeMap<String, Spanned<String>>,
+    /// Hosts (of line targets) that are told who calls, by From and P-Asserted-Identity: 911, the city's own
+    /// bureaus, never the public network. To all others a transferred call comes from 311.
+    #[serde(default)]
+    pub told_the_caller: Vec<String>,
 }
 
 /// `[desks]`

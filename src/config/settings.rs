@@ -32,6 +32,8 @@ pub struct Settings {
     pub prompts: PathBuf,
     /// Addresses of host names, asked before any name server.
     pub hosts: BTreeMap<String, SocketAddr>,
+    /// Hosts of line targets that are told who calls.
+    pub told_the_caller: Vec<String>,
     /// Where the demonstration's desks answer.
     pub desks: Option<SocketAddr>,
 }
@@ -120,16 +122,17 @@ impl Reader<'_> {
             rules: file.rules.dir.clone().into(),
             prompts: file.prompts.dir.clone().into(),
             hosts: file.outbound.hosts.iter().map(|(host, at)| (host.to_lowercase(), self.address(at))).collect(),
+            told_the_caller: file.outbound.told_the_caller.iter().map(|host| host.to_lowercase()).collect(),
             desks: file.desks.as_ref().map(|desks| self.address(&desks.listen)),
         }
     }
 
     fn sip(&mut self, sip: &SipFile, trunks: &[TrunkFile]) -> Sip {
         let session_min = Duration::from_secs(sip.session_min_s.unwrap_or(90).max(90).into());
-        let mut limits = Limits { calls: 5000, calls_per_s: 1_000_000.0, ..Limits::default() };
-        if let Some(calls) = sip.calls_max {
-            limits.calls = calls as usize;
-        }
+        // Each caller may be connected to a line: so there is a place for that line too.
+        let callers = sip.calls_max.unwrap_or(2500) as usize;
+        let mut limits =
+            Limits { callers, calls: callers.saturating_mul(2), calls_per_s: 1_000_000.0, ..Limits::default() };
         if let Some(rate) = sip.calls_per_second_max {
             limits.calls_per_s = rate.into();
         }

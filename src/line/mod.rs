@@ -126,11 +126,16 @@ impl Lines {
     ) -> agent::Dial {
         let settings = &self.0.settings;
         let told = targets.iter().all(|target| self.is_told(target));
-        let (from_user, from_display) = match caller.filter(|_| told) {
-            Some(caller) => (caller, None),
-            None => (settings.own_user.clone(), settings.own_display.clone()),
+        let (from_user, from_display, headers) = match caller.filter(|_| told) {
+            Some(caller) => {
+                // RFC 3325: we vouch for a number that our trunk told us, so that it can be called back.
+                let number = caller.strip_prefix('+').unwrap_or(&caller).bytes().all(|sign| sign.is_ascii_digit());
+                let asserted = number.then(|| ("P-Asserted-Identity".to_owned(), format!("<tel:{caller}>")));
+                (caller, None, asserted.into_iter().collect())
+            }
+            None => (settings.own_user.clone(), settings.own_display.clone(), Vec::new()),
         };
-        agent::Dial { targets, from_user, from_display, sdp, ring, headers: Vec::new(), trunk: None }
+        agent::Dial { targets, from_user, from_display, sdp, ring, headers, trunk: None }
     }
 
     fn is_told(&self, target: &str) -> bool {

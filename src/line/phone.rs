@@ -154,7 +154,11 @@ impl Phone {
                     Some(command) => self.on_command(command).await,
                     None => Err(End::LetGo),
                 },
-                Some(event) = next_heard(&mut self.audio) => self.on_audio(event),
+                event = next_heard(&mut self.audio) => match event {
+                    Some(event) => self.on_audio(event),
+                    // The media thread is gone: better an end than a call in silence.
+                    None => Err(End::Ours(Cause::Internal)),
+                },
             };
             if let Err(end) = went_on {
                 break end;

@@ -79,7 +79,7 @@ impl Feed {
             if step == 0 {
                 return None;
             }
-            if drift.abs() <= DRIFT_MAX && (-50..=50).contains(&step) {
+            if drift.unsigned_abs() <= DRIFT_MAX.unsigned_abs() && (-50..=50).contains(&step) {
                 if step > 0 {
                     run.newest = header.seq;
                 }

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ use crate::terms::dice::Dice;
 
 /// Most commands that wait for one shard. Past it [`Session::send`] and [`Engine::open`] refuse.
 pub const COMMANDS_MAX: usize = 4096;
+/// The count of sessions of a shard whose thread is gone: never the least busy one.
+const GONE: usize = usize::MAX / 2;
 /// Most events that wait for a session's owner; some more are kept by the shard while the owner is late.
 pub const EVENTS_MAX: usize = 64;
 
@@ -55,7 +57,7 @@ impl Default for Settings {
         Self {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             ports: PortRange::Between { first: 20_000, last: 29_999 },
-            port_rest: Duration::from_secs(5),
+            port_rest: Duration::from_secs(1),
             shards: 0,
             silence: Duration::from_secs(20),
             inband: InbandKeys::WhenNotAgreed,
@@ -155,9 +157,17 @@ impl Engine {
         let connects = !local.ip().is_unspecified();
         let member = Member::new(Parts { id, session, pair, events, last_word, shared: shared.clone(), connects });
         door.sessions.fetch_add(1, Ordering::Relaxed);
-        if door.commands.try_send(ToShard::Open(Box::new(member))).is_err() {
-            door.sessions.fetch_sub(1, Ordering::Relaxed);
-            return Err(NoPort::Congested);
+        match door.commands.try_send(ToShard::Open(Box::new(member))) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                door.sessions.fetch_sub(1, Ordering::Relaxed);
+                return Err(NoPort::Congested);
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                // The thread is gone: let no new session choose it.
+                door.sessions.store(GONE, Ordering::Relaxed);
+                return Err(NoPort::Congested);
+            }
         }
         let wanted = Mutex::new(Wanted::default());
         Ok((Session { engine: inner.clone(), shard, id, local, shared, wanted }, receiver))

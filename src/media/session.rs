@@ -150,8 +150,9 @@ impl Session {
             Some(far) => {
                 let opened = far.source.signalled(remote.rtp, remote.nat);
                 far.remote = remote;
-                // After a hold the silence counts anew.
+                // After a hold the silence counts anew, also of a party who had fallen silent before.
                 far.last_packet = now;
+                far.silent = false;
                 opened.then_some(Peer::Anyone)
             }
             None => {
@@ -292,10 +293,16 @@ impl Session {
 
     /// RTCP came.
     pub(crate) fn receive_rtcp(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
-        if self.far.as_ref().is_some_and(|far| far.source.is_party(from.ip())) {
-            self.reports.receive(now, bytes);
-        } else {
-            self.strays += 1;
+        match self.far.as_mut().filter(|far| far.source.is_party(from.ip())) {
+            Some(far) => {
+                self.reports.receive(now, bytes);
+                // A party who is muted and sends no audio still reports: they are there.
+                far.last_packet = now;
+                if std::mem::take(&mut far.silent) {
+                    self.told.push_back(MediaEvent::Resumed);
+                }
+            }
+            None => self.strays += 1,
         }
     }
 

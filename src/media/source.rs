@@ -22,8 +22,9 @@ pub(crate) struct Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Waiting {
-        /// After a silence even a party behind a NAT is only believed at the address it had.
-        only_from: Option<IpAddr>,
+        /// Where packets came from before a silence: we go on sending there (a party who is muted still
+        /// listens), and even a party behind a NAT is only believed at that address.
+        former: Option<SocketAddr>,
     },
     Locked(SocketAddr),
 }
@@ -42,7 +43,7 @@ pub(crate) enum Verdict {
 impl Source {
     /// Nothing was received yet; the SDP says `signalled`.
     pub(crate) fn new(signalled: SocketAddr, nat: bool) -> Self {
-        Self { signalled, nat, state: State::Waiting { only_from: None } }
+        Self { signalled, nat, state: State::Waiting { former: None } }
     }
 
     /// A later SDP came. True where the lock was opened by it.
@@ -57,7 +58,7 @@ impl Source {
             State::Waiting { .. } => true,
         };
         if moves {
-            self.state = State::Waiting { only_from: None };
+            self.state = State::Waiting { former: None };
         }
         moves
     }
@@ -66,9 +67,9 @@ impl Source {
         match self.state {
             State::Locked(source) if source == from => Verdict::Known,
             State::Locked(_) => Verdict::Stray,
-            State::Waiting { only_from } => {
+            State::Waiting { former } => {
                 let ip = from.ip();
-                let believed = ip == self.signalled.ip() || only_from.map_or(self.nat, |former| former == ip);
+                let believed = ip == self.signalled.ip() || former.map_or(self.nat, |former| former.ip() == ip);
                 if believed { Verdict::Candidate } else { Verdict::Stray }
             }
         }
@@ -84,7 +85,7 @@ impl Source {
     pub(crate) fn reopen(&mut self) -> bool {
         match self.state {
             State::Locked(source) => {
-                self.state = State::Waiting { only_from: Some(source.ip()) };
+                self.state = State::Waiting { former: Some(source) };
                 true
             }
             State::Waiting { .. } => false,
@@ -95,8 +96,8 @@ impl Source {
     /// nowhere (`0.0.0.0`, port 0).
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
         match self.state {
-            State::Locked(source) => Some(source),
-            State::Waiting { .. } => {
+            State::Locked(source) | State::Waiting { former: Some(source) } => Some(source),
+            State::Waiting { former: None } => {
                 Some(self.signalled).filter(|address| !address.ip().is_unspecified() && address.port() != 0)
             }
         }
@@ -105,8 +106,8 @@ impl Source {
     /// Whether RTCP from this address may be the party's.
     pub(crate) fn is_party(&self, ip: IpAddr) -> bool {
         match self.state {
-            State::Locked(source) => source.ip() == ip,
-            State::Waiting { .. } => self.signalled.ip() == ip,
+            State::Locked(source) | State::Waiting { former: Some(source) } => source.ip() == ip,
+            State::Waiting { former: None } => self.signalled.ip() == ip,
         }
     }
 }
@@ -117,6 +118,16 @@ mod tests {
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_party_who_falls_quiet_behind_a_nat_is_still_spoken_to() {
+        let mut source = Source::new(at("192.168.1.9:4000"), true);
+        source.lock(at("127.0.0.9:61000"));
+        assert!(source.reopen());
+        assert_eq!(source.destination(), Some(at("127.0.0.9:61000")));
+        assert_eq!(source.judge(at("127.0.0.9:61001")), Verdict::Candidate, "its NAT may have forgotten the port");
+        assert_eq!(source.judge(at("127.0.0.8:61000")), Verdict::Stray);
     }
 
     #[test]

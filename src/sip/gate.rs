@@ -52,6 +52,8 @@ pub struct Refusals {
 #[derive(Debug)]
 pub struct Gate {
     whole: Post,
+    callers: usize,
+    callers_max: usize,
     trunks: Vec<Post>,
     draining: bool,
     lag: Duration,
@@ -81,6 +83,8 @@ impl Gate {
     pub fn new(limits: &Limits, trunks: &[Trunk]) -> Self {
         Self {
             whole: Post::new(Some(limits.calls), Some(limits.calls_per_s)),
+            callers: 0,
+            callers_max: limits.callers,
             trunks: trunks.iter().map(|trunk| Post::new(trunk.calls_max, trunk.calls_per_s)).collect(),
             draining: false,
             lag: Duration::ZERO,
@@ -107,7 +111,7 @@ impl Gate {
             Err(Refused::Draining)
         } else if self.lag > self.lag_max {
             Err(Refused::Lagging)
-        } else if self.whole.is_full() {
+        } else if self.whole.is_full() || self.callers >= self.callers_max {
             Err(Refused::Calls)
         } else {
             Ok(())
@@ -147,6 +151,7 @@ impl Gate {
     /// A call begins; None where it is one of ours.
     pub fn enter(&mut self, trunk: Option<usize>) {
         self.whole.calls += 1;
+        self.callers += usize::from(trunk.is_some());
         if let Some(post) = trunk.and_then(|trunk| self.trunks.get_mut(trunk)) {
             post.calls += 1;
         }
@@ -155,6 +160,7 @@ impl Gate {
     /// A call has ended.
     pub fn leave(&mut self, trunk: Option<usize>) {
         self.whole.calls = self.whole.calls.saturating_sub(1);
+        self.callers = self.callers.saturating_sub(usize::from(trunk.is_some()));
         if let Some(post) = trunk.and_then(|trunk| self.trunks.get_mut(trunk)) {
             post.calls = post.calls.saturating_sub(1);
         }

@@ -290,7 +290,8 @@ impl Agent {
         self.on_attempt_failed(session, key, (Cause::from_sip_status(status), Some(status)));
     }
 
-    /// This place will not have the call. Whoever is busy or declines is so at every place.
+    /// This place will not have the call. Whoever is busy is so at every place of this target; whoever declines
+    /// everywhere (6xx, RFC 3261 §21.6) is not asked at another.
     pub(super) fn on_attempt_failed(&mut self, session: &mut Session, key: ClientKey, why: (Cause, Option<u16>)) {
         let Stage::Calling(calling) = &mut session.stage else { return };
         if !matches!(calling.attempt, Attempt::Asked { client, .. } if client == key) {
@@ -301,6 +302,8 @@ impl Agent {
         }
         if matches!(why.1, Some(486 | 487 | 600..=699)) {
             calling.places.clear();
+        }
+        if matches!(why.1, Some(487 | 600..=699)) {
             calling.sought.clear();
         }
         self.try_next(session);

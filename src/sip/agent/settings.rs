@@ -80,6 +80,9 @@ impl Default for SessionTimes {
 pub struct Limits {
     /// Calls at a time, inbound and outbound together. Past it: 503 to callers, `Congestion` to dialers.
     pub calls: usize,
+    /// Inbound calls at a time. Fewer than `calls`, so that callers cannot take the places of the lines that are
+    /// to serve them. Past it: 503 to callers.
+    pub callers: usize,
     /// New inbound calls a second, over all trunks; a burst of one second's worth is let through. Past it: 503.
     pub calls_per_s: f64,
     /// Transactions at a time, of each side. Past it: 503 to new calls; requests of our own fail at once.
@@ -98,6 +101,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             calls: 10_000,
+            callers: 10_000,
             calls_per_s: 1_000.0,
             transactions: 100_000,
             lag: Duration::from_millis(200),

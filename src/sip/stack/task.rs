@@ -317,7 +317,7 @@ impl Task {
     /// A call came in.
     fn bring(&mut self, dialog: DialogId, incoming: Box<Incoming>) {
         let address = self.shared.address_towards(self.arrived_at, Some(incoming.source));
-        tracing::info!(sip_call_id = incoming.sip_call_id, trunk = %incoming.trunk, "a call comes in");
+        tracing::debug!(sip_call_id = incoming.sip_call_id, trunk = %incoming.trunk, "a call comes in");
         if let Some((leg, call)) = self.call(dialog, incoming, address)
             && self.calls.try_send(call).is_ok()
         {
@@ -359,11 +359,16 @@ impl Task {
     }
 }
 
-/// A message in a log: its first line and its Call-ID, and nothing about a person's words or keys.
+/// A message in a log: its method or status and its Call-ID, and nothing about a person. The Request-URI of our
+/// own requests is a caller's address, so it is left out.
 fn gist(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes.get(..bytes.len().min(2048)).unwrap_or_default());
     let mut lines = text.lines();
-    let first = lines.next().unwrap_or_default();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let first = match words.next().unwrap_or_default() {
+        "SIP/2.0" => words.next().unwrap_or_default(),
+        method => method,
+    };
     let call_id = lines.take_while(|line| !line.is_empty()).find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let name = name.trim();
