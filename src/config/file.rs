@@ -45,7 +45,7 @@ pub struct SipFile {
     /// A source that no trunk knows: `ignore` or `forbid` (403). Default `ignore`.
     #[serde(default)]
     pub unknown_source: UnknownSource,
-    /// Most calls at once; beyond them a quick 503. Default 5000.
+    /// Most calls at once, those to lines included; beyond them a quick 503. Default 5000.
     pub calls_max: Option<u32>,
     /// Most new calls a second; beyond them a quick 503. Default: as many as the machine takes.
     pub calls_per_second_max: Option<u32>,
@@ -130,6 +130,6 @@ pub struct OutboundFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DesksFile {
-    /// `address:port` (UDP) where the demonstration's bureau lines are answered.
+    /// `address:port` (UDP and TCP) where the demonstration's bureau lines are answered.
     pub listen: Spanned<String>,
 }
