@@ -178,7 +178,7 @@ fn announce(args: &Args, house: &House, http: Option<SocketAddr>) -> Result<(), 
         format!(
             "\nCityline answers. Rulebook {}.{http}\n\n\
              Call sip:311@{at} with any softphone, or in another terminal:\n\n    \
-             cityline call sip:311@{at} --keys 2,1,1 --record heard.wav\n    \
+             cityline call sip:311@{at} --keys 2,1,1 --key-after 3 --max-seconds 30 --record heard.wav\n    \
              cityline calls\n\n\
              (after ./dev run the program is target/release/cityline) Ctrl-C stops.",
             house.rulebook().short_hash(),

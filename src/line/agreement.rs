@@ -44,6 +44,12 @@ impl Agreement {
         Self { local, signalling, layout: None, said: None }
     }
 
+    /// The same without telephone-events (RFC 4733): keys go as tones in the audio.
+    pub fn with_tones(mut self) -> Self {
+        self.local.dtmf = false;
+        self
+    }
+
     /// The answer to their offer.
     ///
     /// # Errors

@@ -62,6 +62,9 @@ pub(super) async fn make(
     let engine = Engine::start(media, PromptBank::default(), clock.clone(), dice.split()).into_diagnostic()?;
     let (session, mut heard) = engine.open(None).into_diagnostic().wrap_err("no port for audio")?;
     let mut agreement = Agreement::new(session.local_addr(), None, &errand.codecs, &mut dice);
+    if errand.keys_by == KeysBy::Inband {
+        agreement = agreement.with_tones();
+    }
     let (tap, chunks) = Tap::new();
     session.send(MediaCommand::Record(tap)).into_diagnostic()?;
 
