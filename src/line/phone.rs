@@ -94,7 +94,8 @@ impl Phone {
         let mut phone = Self::new(lines, stage, address, far_end)?;
         phone.dialog = Some(dialog);
         phone.signalling = Some(incoming.source.ip());
-        phone.caller.clone_from(&incoming.caller);
+        // Lines are told a number that somebody we trust told us, or none.
+        phone.caller = incoming.caller.clone().filter(|_| incoming.vouched);
         phone.requires_100rel = incoming.requires_100rel;
         Some(phone)
     }

@@ -89,6 +89,7 @@ impl Agent {
             source: arrived.flow.remote(),
             dialled: message.uri().and_then(crate::sip::grammar::uri::Uri::user).unwrap_or_default(),
             caller: caller.user,
+            vouched: trusted,
             display: caller.display,
             diverted_by: caller::diverted_by(headers),
             headers: caller::kept(headers),

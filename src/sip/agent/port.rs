@@ -243,6 +243,8 @@ pub struct Incoming {
     /// Who calls: the asserted identity where the trunk is trusted, else the From header's user.
     /// None where they withhold it.
     pub caller: Option<String>,
+    /// Whether that is vouched for: the trunk is a trusted one.
+    pub vouched: bool,
     /// The display name that goes with it.
     pub display: Option<String>,
     /// Whoever sent the call on (Diversion, History-Info), the latest first; user parts.

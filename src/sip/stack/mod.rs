@@ -158,6 +158,7 @@ impl Stack {
         if udp.is_empty() && tcp.is_empty() {
             return Err(StartError::Deaf);
         }
+        let (udp, tcp) = (of_this_machine(udp), of_this_machine(tcp));
         let failed = |transport, listen: &[SocketAddr], source| StartError::Bind {
             transport,
             address: listen.first().copied().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))),
@@ -267,6 +268,20 @@ impl Drop for Handle {
             permit.send(self.dialog);
         }
     }
+}
+
+/// Leaves out addresses that this machine does not have, as `::1` where there is no IPv6, as long as others
+/// remain: half a front door is better than none. Where none remains, binding says what is wrong.
+fn of_this_machine(listen: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let is_ours = |address: &SocketAddr| match std::net::UdpSocket::bind((address.ip(), 0)) {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%address, %error, "SIP cannot listen here: this machine has no such address");
+            false
+        }
+    };
+    let ours: Vec<SocketAddr> = listen.iter().copied().filter(is_ours).collect();
+    if ours.is_empty() { listen } else { ours }
 }
 
 impl Shared {
