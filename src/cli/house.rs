@@ -33,6 +33,8 @@ use crate::terms::ids::{CallId, TrunkId};
 use crate::terms::number::{Number, Pii};
 use crate::web::Site;
 
+/// Most characters of a number, as somebody sent it, that are kept.
+const WRITTEN_MAX: usize = 64;
 /// How long the last goodbyes may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -110,6 +112,7 @@ impl House {
     /// Takes a call in: a task for the phone at the far end, a task for the call's story.
     pub(super) fn admit(&self, call: Call) {
         let Some((incoming, leg)) = self.lines.receive(call, self.legs.next()) else { return };
+        let incoming = plain(incoming);
         let id = CallId::new(self.clock.unix_ms(), &mut self.dice.lock().unwrap_or_else(PoisonError::into_inner));
         let facts = self.facts(&incoming);
         tracing::info!(
@@ -208,6 +211,16 @@ fn stack_settings(settings: &Settings) -> stack::Settings {
         resolver: resolve::Settings { hosts: settings.hosts.clone(), ..resolve::Settings::default() },
         ..stack::Settings::default()
     }
+}
+
+/// What a stranger wrote, fit for records and terminals: no control characters, no novels.
+fn plain(mut incoming: Incoming) -> Incoming {
+    let clean = |text: &str| text.chars().filter(|sign| !sign.is_control()).take(WRITTEN_MAX).collect::<String>();
+    incoming.dialled = clean(&incoming.dialled);
+    incoming.caller = incoming.caller.as_deref().map(clean);
+    incoming.sip_call_id = incoming.sip_call_id.chars().filter(|sign| !sign.is_control()).take(256).collect();
+    incoming.diverted_by = incoming.diverted_by.iter().map(|by| clean(by)).collect();
+    incoming
 }
 
 /// The first line of a call's journal.

@@ -274,6 +274,7 @@ impl Visit<'_> {
         let heard = self.ear.impression();
         let left = self.presser.as_ref().map_or(0, Presser::left);
         let (well, because) = match (over.answered, over.cause, heard.heard_s > 0.0) {
+            (true, Cause::Normal, true) if left > 0 => (false, "it ended before every key was pressed"),
             (false, _, _) => (false, "it was not answered"),
             (true, _, false) => (false, "nothing was heard"),
             (true, Cause::Normal, true) => (true, "answered, heard, and ended in the ordinary way"),

@@ -164,7 +164,7 @@ fn choice(event: &Event) -> Option<String> {
         Event::MenuEntered { menu, place } => format!("Menu {menu} was offered ({place})."),
         Event::MenuChosen { menu, keys, place } => format!("In menu {menu}, {keys} was chosen ({place})."),
         Event::NoInput { menu } => format!("No key was pressed in menu {menu}."),
-        Event::WrongKey { menu, keys } => format!("Menu {menu} has no {keys}; it was offered again."),
+        Event::WrongKey { menu, keys } => format!("Menu {menu} has no {keys}."),
         _ => return None,
     })
 }
