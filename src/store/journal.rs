@@ -5,12 +5,13 @@
 //! flushes. A line that finds the queue full goes straight to the spool file. Only when that fails too is a
 //! line lost: counted, and an alarm.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::spool::Spool;
 use super::{BATCH_MAX, Line, RulebookText, Store, StoreError, writer};
@@ -38,13 +39,15 @@ pub(super) struct Shared {
     pub(super) something: Notify,
     /// Told when the writer should not wait for more.
     pub(super) hurry: Notify,
+    /// Becomes true when the writer has gone and all it had is kept.
+    pub(super) finished: watch::Sender<bool>,
     pub(super) spool: Option<Spool>,
     pub(super) counters: Counters,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: VecDeque<Line>,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
     pub(super) state: QueueState,
 }
@@ -55,7 +58,7 @@ pub(super) enum QueueState {
     /// They are.
     #[default]
     Open,
-    /// What is in the queue is the last.
+    /// They are; the writer takes what is in the queue once more and ends.
     Closing,
     /// The writer has gone; lines go to the spool file.
     Closed,
@@ -115,29 +118,26 @@ impl Journal {
     /// The spool folder cannot be used.
     pub fn start(store: Store, spool: Option<PathBuf>) -> Result<Self, StoreError> {
         let spool = spool.map(Spool::open).transpose()?;
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            something: Notify::new(),
-            hurry: Notify::new(),
-            spool,
-            counters: Counters::default(),
-        });
-        tokio::spawn(writer::run(Arc::clone(&shared), store));
-        Ok(Self(Arc::new(Inner(shared))))
+        Ok(Self::with(store, spool))
     }
 
     /// A journal into a new store in memory, for simulations and tests.
     pub fn in_memory() -> (Self, Store) {
         let store = Store::memory();
+        (Self::with(store.clone(), None), store)
+    }
+
+    fn with(store: Store, spool: Option<Spool>) -> Self {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             something: Notify::new(),
             hurry: Notify::new(),
-            spool: None,
+            finished: watch::Sender::new(false),
+            spool,
             counters: Counters::default(),
         });
-        tokio::spawn(writer::run(Arc::clone(&shared), store.clone()));
-        (Self(Arc::new(Inner(shared))), store)
+        writer::start(Arc::clone(&shared), store);
+        Self(Arc::new(Inner(shared)))
     }
 
     /// Records what happened on a call. Never waits, never fails.
@@ -159,11 +159,12 @@ impl Journal {
         }
     }
 
-    /// Keeps everything recorded so far and ends the writer. What is recorded later goes to the spool file
-    /// and into the store at the next start.
+    /// Ends the writer, and waits until it has gone and all it had is kept; whoever asks, and however often.
+    /// What is recorded later goes to the spool file and into the store at the next start.
     pub async fn close(&self) {
         self.0.0.begin_closing();
-        self.flush().await;
+        // The sender lives as long as this handle does.
+        let _ = self.0.0.finished.subscribe().wait_for(|finished| *finished).await;
     }
 
     /// What it has done, and how it stands.
@@ -191,7 +192,7 @@ impl Shared {
             drop(queue);
             return self.overflow(&line);
         }
-        queue.lines.push(line);
+        queue.lines.push_back(line);
         let waiting = queue.lines.len();
         drop(queue);
         if waiting == 1 {

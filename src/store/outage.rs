@@ -133,6 +133,43 @@ async fn what_comes_after_closing_is_in_the_record_at_the_next_start() {
     assert_eq!(store.events(entries[0].call).await.unwrap(), entries);
 }
 
+#[tokio::test]
+async fn whoever_closes_second_waits_as_long_as_the_first() {
+    let data = tempfile::tempdir().unwrap();
+    let (_store, journal, ..) = open(data.path()).await.unwrap();
+    let _lock = someone_locks(data.path()).await;
+    let entries = pothole();
+    entries.iter().cloned().for_each(|entry| journal.record(entry));
+    let first = tokio::spawn({
+        let journal = journal.clone();
+        async move { journal.close().await }
+    });
+    until(&journal, |stats| stats.waiting == 0).await;
+    journal.close().await;
+    let stats = journal.stats();
+    assert_eq!((stats.spooled, stats.lost), (entries.len() as u64, 0), "the last batch is kept: {stats:?}");
+    first.await.unwrap();
+}
+
+#[test]
+fn what_the_writer_has_in_hand_when_the_runtime_ends_is_in_the_spool() {
+    let data = tempfile::tempdir().unwrap();
+    let entries = pothole();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let held = runtime.block_on(async {
+        let (_store, journal, ..) = open(data.path()).await.unwrap();
+        let lock = someone_locks(data.path()).await;
+        entries.iter().cloned().for_each(|entry| journal.record(entry));
+        until(&journal, |stats| stats.waiting == 0).await;
+        (journal, lock)
+    });
+    drop(runtime);
+    let spool = spool::Spool::open(spool::folder(data.path())).unwrap();
+    let file = spool.oldest().unwrap().expect("the batch in hand was kept");
+    assert!(spool.read(&file).unwrap().lines.starts_with(&lines(&entries)));
+    assert_eq!(held.0.stats().lost, 0);
+}
+
 /// The folder is free once the writer has let go of it.
 async fn reopen(data: &Path) -> (Store, Journal, super::Recovered) {
     let deadline = Instant::now() + Duration::from_secs(30);
