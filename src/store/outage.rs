@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor, SqliteConnection};
 
 use super::examples::{Day, lines, pothole, rulebook};
-use super::recovery::NOTE;
+use super::recovery::{NOTE, NOTE_ROW_ONLY};
 use super::{BATCH_MAX, CallRecord, Journal, Stats, Store, StoreError, journal, open, spool, sqlite};
 use crate::terms::clock::Instant;
 use crate::terms::event::{Entry, Event};
@@ -223,6 +223,34 @@ async fn a_call_cut_off_by_a_crash_gets_one_end_once() {
         assert_eq!(record.flaws, []);
         journal.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_damaged_stops_neither_the_start_nor_the_ends_of_others() {
+    let data = tempfile::tempdir().unwrap();
+    let mut day = Day::new(9);
+    let calls = [day.short_call(), day.short_call(), day.short_call()];
+    let cut = sqlite::Sqlite::open(data.path()).await.map(Store::Sqlite).unwrap();
+    for call in &calls {
+        cut.append(&lines(&call[..2])).await.unwrap();
+    }
+    drop(cut);
+    let [row_only, garbled, sound] = calls.map(|call| call[0].call);
+    let mut other = SqliteConnectOptions::new().filename(data.path().join(sqlite::FILE)).connect().await.unwrap();
+    let damage = ["DELETE FROM event WHERE call = ", "UPDATE event SET word = 'torn' WHERE call = "];
+    for (statement, call) in damage.into_iter().zip([row_only, garbled]) {
+        other.execute(sqlx::AssertSqlSafe(format!("{statement}'{call}'"))).await.unwrap();
+    }
+    let (store, _journal, recovered) = reopen(data.path()).await;
+    assert_eq!((recovered.calls_ended, recovered.set_aside), (2, 1));
+    for call in [row_only, sound] {
+        let record = store.call(call).await.unwrap().unwrap();
+        assert_eq!((record.outcome, record.flaws), (Some(Outcome::TechnicalFailure), vec![]));
+        assert_eq!(record.dialled.as_deref(), Some("311"), "what its row said of it stays");
+    }
+    let noted = Event::Noted { text: NOTE_ROW_ONLY.to_owned() };
+    assert!(store.events(row_only).await.unwrap().iter().any(|entry| entry.event == noted));
+    assert_eq!(store.tally().await.unwrap().get(&None), Some(&1), "the garbled one stays as it is");
 }
 
 #[tokio::test]
