@@ -1,9 +1,10 @@
 //! The handle through which calls write the record.
 //!
-//! [`Journal::record`] puts a line into a bounded queue in memory and returns: no waiting, no failure. One
-//! writer takes the queue at most every [`BATCH_WINDOW`], or at once when [`BATCH_MAX`] lines wait or someone
-//! flushes. A line that finds the queue full goes straight to the spool file. Only when that fails too is a
-//! line lost: counted, and an alarm.
+//! [`Journal::record`] puts a line into a bounded queue in memory and returns: no file, no waiting, no failure.
+//! One writer takes the queue at most every [`BATCH_WINDOW`], or at once when [`BATCH_MAX`] lines wait or someone
+//! flushes. Past [`QUEUE_MAX`] it gives up on the database for a while and empties the queue into the spool. Only
+//! when a disk that hangs keeps it from that too, and the queue has grown to [`WAITING_MAX`], is a line lost:
+//! counted, and an alarm. The calls go on.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -17,9 +18,13 @@ use super::spool::Spool;
 use super::{BATCH_MAX, Line, RulebookText, Store, StoreError, writer};
 use crate::terms::event::Entry;
 
-/// Most lines that wait in memory for the writer; what finds no room goes to the spool file. At 200 calls a
+/// Most lines that wait in memory for the database; past it the writer takes them to the spool. At 200 calls a
 /// second with twelve events each, this is 27 seconds of a database that does not answer.
 pub const QUEUE_MAX: usize = 65_536;
+
+/// Most lines that wait in memory at all: some 100 MB, and nearly two minutes of a disk that does not answer.
+/// Past it lines are lost, counted, and an alarm is raised.
+pub const WAITING_MAX: usize = 4 * QUEUE_MAX;
 
 /// Longest that a line waits in memory for others to share a transaction with.
 pub const BATCH_WINDOW: Duration = Duration::from_millis(50);
@@ -188,9 +193,13 @@ impl Shared {
     fn put(&self, line: Line) {
         self.counters.recorded.fetch_add(1, Relaxed);
         let mut queue = self.queue();
-        if queue.state == QueueState::Closed || queue.lines.len() >= QUEUE_MAX {
+        if queue.state == QueueState::Closed {
             drop(queue);
-            return self.overflow(&line);
+            return self.put_late(&line);
+        }
+        if queue.lines.len() >= WAITING_MAX {
+            drop(queue);
+            return self.lose(1, "the queue is full: neither the database nor the spool takes the record");
         }
         queue.lines.push_back(line);
         let waiting = queue.lines.len();
@@ -202,13 +211,13 @@ impl Shared {
         }
     }
 
-    /// The queue is full or the writer has gone: straight to the spool file, unsynced (the writer syncs it).
-    fn overflow(&self, line: &Line) {
+    /// The writer has gone, and with it the server's calls: straight to the spool file, unsynced.
+    fn put_late(&self, line: &Line) {
         let kept = self.spool.as_ref().is_some_and(|spool| spool.write(std::slice::from_ref(line)).is_ok());
         if kept {
             self.counters.spooled.fetch_add(1, Relaxed);
         } else {
-            self.lose(1, "the queue is full and there is no spool that takes it");
+            self.lose(1, "the writer has gone and there is no spool that takes it");
         }
     }
 
@@ -260,5 +269,44 @@ impl Shared {
             spool_bytes: self.spool.as_ref().map_or(0, Spool::bytes),
             waiting: self.queue().lines.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::Day;
+    use super::*;
+
+    fn entries(count: usize) -> impl Iterator<Item = Entry> {
+        let mut day = Day::new(7);
+        std::iter::repeat_with(move || day.short_call()).flatten().take(count)
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_no_call_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::start(Store::memory(), Some(folder.path().to_owned())).unwrap();
+        let many = QUEUE_MAX + 300;
+        let hung = journal.0.0.spool.as_ref().unwrap().hang();
+        let (told, hear) = std::sync::mpsc::channel();
+        let calls = journal.clone();
+        std::thread::spawn(move || {
+            entries(many).for_each(|entry| calls.record(entry));
+            let _ = told.send(calls.stats());
+        });
+        let stats = hear.recv_timeout(Duration::from_secs(30)).expect("no call waits for the disk");
+        assert_eq!((stats.waiting, stats.spooled, stats.lost), (many, 0, 0), "{stats:?}");
+        drop(hung);
+        journal.flush().await;
+        let stats = journal.stats();
+        assert_eq!((stats.waiting, stats.spooled, stats.lost), (0, many as u64, 0), "{stats:?}");
+    }
+
+    #[tokio::test]
+    async fn past_the_last_bound_lines_are_lost_counted_and_one_alarm_is_raised() {
+        let (journal, _store) = Journal::in_memory();
+        entries(WAITING_MAX + 2).for_each(|entry| journal.record(entry));
+        let stats = journal.stats();
+        assert_eq!((stats.waiting, stats.lost, stats.alarms), (WAITING_MAX, 2, 1), "{stats:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The one writer: takes the queue in batches into the store, or into the spool while the store cannot.
 //!
 //! ```text
-//!                 append fails or stalls: alarm
+//!        append fails or stalls, or the queue is full: alarm
 //!   Direct ───────────────────────────────────────▶ Spooling
 //!   queue → store                                   queue → spool, synced
 //!          ◀───────────────────────────────────────  every second: spool → store, oldest first
@@ -94,10 +94,13 @@ impl Writer {
             self.waiters.append(&mut queue.waiters);
             queue.lines.len()
         };
-        if self.overflowed() {
-            self.begin_spooling("the queue was full");
+        if self.left_over() {
+            self.begin_spooling("it holds lines already");
         }
         while due > 0 {
+            if self.crowded() {
+                self.begin_spooling("the queue is full");
+            }
             due -= self.take(due);
             self.keep().await;
             self.in_hand = Arc::default();
@@ -245,9 +248,14 @@ impl Writer {
         done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| error.to_string())
     }
 
-    /// Whether a handle found the queue full and wrote to the spool itself.
-    fn overflowed(&self) -> bool {
+    /// Whether the spool holds lines that were not put there since the store was last taken for away.
+    fn left_over(&self) -> bool {
         !self.spooling && self.shared.spool.as_ref().is_some_and(|spool| spool.bytes() > 0)
+    }
+
+    /// Whether more waits than the store should be left to take: the spool is quicker.
+    fn crowded(&self) -> bool {
+        !self.spooling && self.shared.spool.is_some() && self.shared.queue().lines.len() > QUEUE_MAX
     }
 
     /// Puts what is left into the spool, on whatever thread the writer ends.
