@@ -1,24 +1,30 @@
 //! The handle through which calls write the record.
 //!
-//! [`Journal::record`] puts a line into a bounded queue in memory and returns: no waiting, no failure. One
-//! writer takes the queue at most every [`BATCH_WINDOW`], or at once when [`BATCH_MAX`] lines wait or someone
-//! flushes. A line that finds the queue full goes straight to the spool file. Only when that fails too is a
-//! line lost: counted, and an alarm.
+//! [`Journal::record`] puts a line into a bounded queue in memory and returns: no file, no waiting, no failure.
+//! One writer takes the queue at most every [`BATCH_WINDOW`], or at once when [`BATCH_MAX`] lines wait or someone
+//! flushes. Past [`QUEUE_MAX`] it gives up on the database for a while and empties the queue into the spool. Only
+//! when a disk that hangs keeps it from that too, and the queue has grown to [`WAITING_MAX`], is a line lost:
+//! counted, and an alarm. The calls go on.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::spool::Spool;
 use super::{BATCH_MAX, Line, RulebookText, Store, StoreError, writer};
 use crate::terms::event::Entry;
 
-/// Most lines that wait in memory for the writer; what finds no room goes to the spool file. At 200 calls a
+/// Most lines that wait in memory for the database; past it the writer takes them to the spool. At 200 calls a
 /// second with twelve events each, this is 27 seconds of a database that does not answer.
 pub const QUEUE_MAX: usize = 65_536;
+
+/// Most lines that wait in memory at all: some 100 MB, and nearly two minutes of a disk that does not answer.
+/// Past it lines are lost, counted, and an alarm is raised.
+pub const WAITING_MAX: usize = 4 * QUEUE_MAX;
 
 /// Longest that a line waits in memory for others to share a transaction with.
 pub const BATCH_WINDOW: Duration = Duration::from_millis(50);
@@ -38,13 +44,15 @@ pub(super) struct Shared {
     pub(super) something: Notify,
     /// Told when the writer should not wait for more.
     pub(super) hurry: Notify,
+    /// Becomes true when the writer has gone and all it had is kept.
+    pub(super) finished: watch::Sender<bool>,
     pub(super) spool: Option<Spool>,
     pub(super) counters: Counters,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: VecDeque<Line>,
     pub(super) waiters: Vec<oneshot::Sender<()>>,
     pub(super) state: QueueState,
 }
@@ -55,7 +63,7 @@ pub(super) enum QueueState {
     /// They are.
     #[default]
     Open,
-    /// What is in the queue is the last.
+    /// They are; the writer takes what is in the queue once more and ends.
     Closing,
     /// The writer has gone; lines go to the spool file.
     Closed,
@@ -115,29 +123,26 @@ impl Journal {
     /// The spool folder cannot be used.
     pub fn start(store: Store, spool: Option<PathBuf>) -> Result<Self, StoreError> {
         let spool = spool.map(Spool::open).transpose()?;
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            something: Notify::new(),
-            hurry: Notify::new(),
-            spool,
-            counters: Counters::default(),
-        });
-        tokio::spawn(writer::run(Arc::clone(&shared), store));
-        Ok(Self(Arc::new(Inner(shared))))
+        Ok(Self::with(store, spool))
     }
 
     /// A journal into a new store in memory, for simulations and tests.
     pub fn in_memory() -> (Self, Store) {
         let store = Store::memory();
+        (Self::with(store.clone(), None), store)
+    }
+
+    fn with(store: Store, spool: Option<Spool>) -> Self {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             something: Notify::new(),
             hurry: Notify::new(),
-            spool: None,
+            finished: watch::Sender::new(false),
+            spool,
             counters: Counters::default(),
         });
-        tokio::spawn(writer::run(Arc::clone(&shared), store.clone()));
-        (Self(Arc::new(Inner(shared))), store)
+        writer::start(Arc::clone(&shared), store);
+        Self(Arc::new(Inner(shared)))
     }
 
     /// Records what happened on a call. Never waits, never fails.
@@ -159,11 +164,12 @@ impl Journal {
         }
     }
 
-    /// Keeps everything recorded so far and ends the writer. What is recorded later goes to the spool file
-    /// and into the store at the next start.
+    /// Ends the writer, and waits until it has gone and all it had is kept; whoever asks, and however often.
+    /// What is recorded later goes to the spool file and into the store at the next start.
     pub async fn close(&self) {
         self.0.0.begin_closing();
-        self.flush().await;
+        // The sender lives as long as this handle does.
+        let _ = self.0.0.finished.subscribe().wait_for(|finished| *finished).await;
     }
 
     /// What it has done, and how it stands.
@@ -187,11 +193,15 @@ impl Shared {
     fn put(&self, line: Line) {
         self.counters.recorded.fetch_add(1, Relaxed);
         let mut queue = self.queue();
-        if queue.state == QueueState::Closed || queue.lines.len() >= QUEUE_MAX {
+        if queue.state == QueueState::Closed {
             drop(queue);
-            return self.overflow(&line);
+            return self.put_late(&line);
         }
-        queue.lines.push(line);
+        if queue.lines.len() >= WAITING_MAX {
+            drop(queue);
+            return self.lose(1, "the queue is full: neither the database nor the spool takes the record");
+        }
+        queue.lines.push_back(line);
         let waiting = queue.lines.len();
         drop(queue);
         if waiting == 1 {
@@ -201,13 +211,13 @@ impl Shared {
         }
     }
 
-    /// The queue is full or the writer has gone: straight to the spool file, unsynced (the writer syncs it).
-    fn overflow(&self, line: &Line) {
+    /// The writer has gone, and with it the server's calls: straight to the spool file, unsynced.
+    fn put_late(&self, line: &Line) {
         let kept = self.spool.as_ref().is_some_and(|spool| spool.write(std::slice::from_ref(line)).is_ok());
         if kept {
             self.counters.spooled.fetch_add(1, Relaxed);
         } else {
-            self.lose(1, "the queue is full and there is no spool that takes it");
+            self.lose(1, "the writer has gone and there is no spool that takes it");
         }
     }
 
@@ -259,5 +269,44 @@ impl Shared {
             spool_bytes: self.spool.as_ref().map_or(0, Spool::bytes),
             waiting: self.queue().lines.len(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::Day;
+    use super::*;
+
+    fn entries(count: usize) -> impl Iterator<Item = Entry> {
+        let mut day = Day::new(7);
+        std::iter::repeat_with(move || day.short_call()).flatten().take(count)
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_no_call_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::start(Store::memory(), Some(folder.path().to_owned())).unwrap();
+        let many = QUEUE_MAX + 300;
+        let hung = journal.0.0.spool.as_ref().unwrap().hang();
+        let (told, hear) = std::sync::mpsc::channel();
+        let calls = journal.clone();
+        std::thread::spawn(move || {
+            entries(many).for_each(|entry| calls.record(entry));
+            let _ = told.send(calls.stats());
+        });
+        let stats = hear.recv_timeout(Duration::from_secs(30)).expect("no call waits for the disk");
+        assert_eq!((stats.waiting, stats.spooled, stats.lost), (many, 0, 0), "{stats:?}");
+        drop(hung);
+        journal.flush().await;
+        let stats = journal.stats();
+        assert_eq!((stats.waiting, stats.spooled, stats.lost), (0, many as u64, 0), "{stats:?}");
+    }
+
+    #[tokio::test]
+    async fn past_the_last_bound_lines_are_lost_counted_and_one_alarm_is_raised() {
+        let (journal, _store) = Journal::in_memory();
+        entries(WAITING_MAX + 2).for_each(|entry| journal.record(entry));
+        let stats = journal.stats();
+        assert_eq!((stats.waiting, stats.lost, stats.alarms), (WAITING_MAX, 2, 1), "{stats:?}");
     }
 }

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Executor, SqliteConnection};
 
 use super::examples::{Day, lines, pothole, rulebook};
-use super::recovery::NOTE;
+use super::recovery::{NOTE, NOTE_ROW_ONLY};
 use super::{BATCH_MAX, CallRecord, Journal, Stats, Store, StoreError, journal, open, spool, sqlite};
 use crate::terms::clock::Instant;
 use crate::terms::event::{Entry, Event};
@@ -105,14 +105,16 @@ async fn without_database_and_spool_lines_wait_in_memory() {
 }
 
 #[tokio::test]
-async fn what_finds_the_queue_full_goes_to_the_spool_and_nothing_is_lost() {
+async fn a_queue_that_is_full_is_emptied_into_the_spool_and_nothing_is_lost() {
     let data = tempfile::tempdir().unwrap();
     let (store, journal, ..) = open(data.path()).await.unwrap();
     let entries: Vec<Entry> = busy_day().take(journal::QUEUE_MAX + 300).collect();
     entries.iter().cloned().for_each(|entry| journal.record(entry));
-    assert_eq!(journal.stats().spooled, 300);
+    assert_eq!(journal.stats().spooled, 0, "that is the writer's work");
     let stats = until(&journal, |stats| stats.stored == entries.len() as u64 && !stats.spooling).await;
     assert_eq!((stats.lost, stats.repeated, stats.spool_bytes), (0, 0, 0), "{stats:?}");
+    assert_eq!(stats.drained, stats.spooled);
+    assert!(stats.spooled > 0, "{stats:?}");
     assert_sound(&store, &entries[entries.len() - 60..]).await;
 }
 
@@ -131,6 +133,43 @@ async fn what_comes_after_closing_is_in_the_record_at_the_next_start() {
     assert_eq!(recovered.from_spool, entries.len() as u64 - 9);
     assert_eq!(recovered.calls_ended, 0, "its end was in the spool");
     assert_eq!(store.events(entries[0].call).await.unwrap(), entries);
+}
+
+#[tokio::test]
+async fn whoever_closes_second_waits_as_long_as_the_first() {
+    let data = tempfile::tempdir().unwrap();
+    let (_store, journal, ..) = open(data.path()).await.unwrap();
+    let _lock = someone_locks(data.path()).await;
+    let entries = pothole();
+    entries.iter().cloned().for_each(|entry| journal.record(entry));
+    let first = tokio::spawn({
+        let journal = journal.clone();
+        async move { journal.close().await }
+    });
+    until(&journal, |stats| stats.waiting == 0).await;
+    journal.close().await;
+    let stats = journal.stats();
+    assert_eq!((stats.spooled, stats.lost), (entries.len() as u64, 0), "the last batch is kept: {stats:?}");
+    first.await.unwrap();
+}
+
+#[test]
+fn what_the_writer_has_in_hand_when_the_runtime_ends_is_in_the_spool() {
+    let data = tempfile::tempdir().unwrap();
+    let entries = pothole();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let held = runtime.block_on(async {
+        let (_store, journal, ..) = open(data.path()).await.unwrap();
+        let lock = someone_locks(data.path()).await;
+        entries.iter().cloned().for_each(|entry| journal.record(entry));
+        until(&journal, |stats| stats.waiting == 0).await;
+        (journal, lock)
+    });
+    drop(runtime);
+    let spool = spool::Spool::open(spool::folder(data.path())).unwrap();
+    let file = spool.oldest().unwrap().expect("the batch in hand was kept");
+    assert!(spool.read(&file).unwrap().lines.starts_with(&lines(&entries)));
+    assert_eq!(held.0.stats().lost, 0);
 }
 
 /// The folder is free once the writer has let go of it.
@@ -186,6 +225,34 @@ async fn a_call_cut_off_by_a_crash_gets_one_end_once() {
         assert_eq!(record.flaws, []);
         journal.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_damaged_stops_neither_the_start_nor_the_ends_of_others() {
+    let data = tempfile::tempdir().unwrap();
+    let mut day = Day::new(9);
+    let calls = [day.short_call(), day.short_call(), day.short_call()];
+    let cut = sqlite::Sqlite::open(data.path()).await.map(Store::Sqlite).unwrap();
+    for call in &calls {
+        cut.append(&lines(&call[..2])).await.unwrap();
+    }
+    drop(cut);
+    let [row_only, garbled, sound] = calls.map(|call| call[0].call);
+    let mut other = SqliteConnectOptions::new().filename(data.path().join(sqlite::FILE)).connect().await.unwrap();
+    let damage = ["DELETE FROM event WHERE call = ", "UPDATE event SET word = 'torn' WHERE call = "];
+    for (statement, call) in damage.into_iter().zip([row_only, garbled]) {
+        other.execute(sqlx::AssertSqlSafe(format!("{statement}'{call}'"))).await.unwrap();
+    }
+    let (store, _journal, recovered) = reopen(data.path()).await;
+    assert_eq!((recovered.calls_ended, recovered.set_aside), (2, 1));
+    for call in [row_only, sound] {
+        let record = store.call(call).await.unwrap().unwrap();
+        assert_eq!((record.outcome, record.flaws), (Some(Outcome::TechnicalFailure), vec![]));
+        assert_eq!(record.dialled.as_deref(), Some("311"), "what its row said of it stays");
+    }
+    let noted = Event::Noted { text: NOTE_ROW_ONLY.to_owned() };
+    assert!(store.events(row_only).await.unwrap().iter().any(|entry| entry.event == noted));
+    assert_eq!(store.tally().await.unwrap().get(&None), Some(&1), "the garbled one stays as it is");
 }
 
 #[tokio::test]

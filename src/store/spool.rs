@@ -12,6 +12,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Line, StoreError};
@@ -25,10 +26,12 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 
 const UNREADABLE: &str = "unreadable.txt";
 
-/// The spool's folder, open for writing.
+/// The spool's folder, open for writing. All but [`Spool::bytes`] waits for the disk, however long it takes.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
+    /// Changed only under the lock of `state`, but read without it: a disk that hangs keeps that lock.
+    bytes: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -36,7 +39,6 @@ pub struct Spool {
 struct State {
     current: Option<Segment>,
     next: u64,
-    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -62,17 +64,17 @@ impl Spool {
     /// The folder cannot be made or read.
     pub fn open(folder: PathBuf) -> Result<Self, StoreError> {
         std::fs::create_dir_all(&folder).map_err(StoreError::file(&folder))?;
-        let mut state = State { current: None, next: 1, bytes: 0 };
+        let (mut state, mut bytes) = (State { current: None, next: 1 }, 0);
         for (number, path) in segments(&folder).map_err(StoreError::file(&folder))? {
             state.next = state.next.max(number + 1);
-            state.bytes += std::fs::metadata(&path).map_err(StoreError::file(&path))?.len();
+            bytes += std::fs::metadata(&path).map_err(StoreError::file(&path))?.len();
         }
-        Ok(Self { folder, state: Mutex::new(state) })
+        Ok(Self { folder, bytes: AtomicU64::new(bytes), state: Mutex::new(state) })
     }
 
-    /// Bytes that wait to be drained.
+    /// Bytes that wait to be drained. Never waits for the disk.
     pub fn bytes(&self) -> u64 {
-        self.state().bytes
+        self.bytes.load(Relaxed)
     }
 
     /// Appends `lines`; they are durable after [`Spool::sync`].
@@ -82,7 +84,7 @@ impl Spool {
     pub fn write(&self, lines: &[Line]) -> io::Result<()> {
         let text = encode(lines)?;
         let mut state = self.state();
-        if state.bytes + text.len() as u64 > SPOOL_BYTES_MAX {
+        if self.bytes() + text.len() as u64 > SPOOL_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool is full"));
         }
         let mut segment = match state.current.take() {
@@ -99,7 +101,7 @@ impl Spool {
             return Err(error);
         }
         segment.bytes += text.len() as u64;
-        state.bytes += text.len() as u64;
+        self.bytes.fetch_add(text.len() as u64, Relaxed);
         state.current = Some(segment);
         Ok(())
     }
@@ -124,7 +126,7 @@ impl Spool {
         let mut state = self.state();
         let Some((_, path)) = segments(&self.folder)?.into_iter().next() else {
             state.current = None;
-            state.bytes = 0;
+            self.bytes.store(0, Relaxed);
             return Ok(None);
         };
         if state.current.as_ref().is_some_and(|segment| segment.path == path) {
@@ -169,8 +171,8 @@ impl Spool {
     pub fn remove(&self, path: &Path) -> io::Result<()> {
         let bytes = std::fs::metadata(path)?.len();
         std::fs::remove_file(path)?;
-        let mut state = self.state();
-        state.bytes = state.bytes.saturating_sub(bytes);
+        let _state = self.state();
+        self.bytes.store(self.bytes().saturating_sub(bytes), Relaxed);
         Ok(())
     }
 
@@ -185,6 +187,12 @@ impl Spool {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hangs as a disk does in the middle of a write, until what is given is dropped.
+    #[cfg(test)]
+    pub(super) fn hang(&self) -> impl Sized + '_ {
+        self.state()
     }
 }
 

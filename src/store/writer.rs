@@ -1,15 +1,16 @@
 //! The one writer: takes the queue in batches into the store, or into the spool while the store cannot.
 //!
 //! ```text
-//!                 append fails or stalls: alarm
+//!        append fails or stalls, or the queue is full: alarm
 //!   Direct ───────────────────────────────────────▶ Spooling
 //!   queue → store                                   queue → spool, synced
 //!          ◀───────────────────────────────────────  every second: spool → store, oldest first
 //!                 the spool is empty
 //! ```
 //!
-//! Nothing leaves the queue before it is durable somewhere, and nothing leaves the spool before it is in the
-//! store. What is written twice on the way counts once: the store sees to that.
+//! A batch leaves the queue for the writer's hand, and the hand only when it is durable somewhere; nothing leaves
+//! the spool before it is in the store. However the writer ends, what is in its hand and in the queue goes to the
+//! spool. What is written twice on the way counts once: the store sees to that.
 
 use std::io;
 use std::path::Path;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::journal::{BATCH_WINDOW, QUEUE_MAX, QueueState, Shared};
@@ -40,26 +42,42 @@ struct Writer {
     spooling: bool,
     closing: bool,
     retry_at: Option<Instant>,
+    /// The batch that is being kept; empty when it is.
+    in_hand: Arc<[Line]>,
+    /// Those who are told when what they wait for is durable.
+    waiters: Vec<oneshot::Sender<()>>,
 }
 
-/// Writes until the last handle is gone or closed.
-pub(super) async fn run(shared: Arc<Shared>, store: Store) {
-    let mut writer = Writer { shared, store, spooling: false, closing: false, retry_at: None };
-    while !writer.closing {
-        writer.wait().await;
-        writer.turn().await;
-    }
+/// Starts the writer on the current runtime; it writes until the last handle is gone or closed.
+pub(super) fn start(shared: Arc<Shared>, store: Store) {
+    let (in_hand, waiters) = (Arc::default(), Vec::new());
+    let writer = Writer { shared, store, spooling: false, closing: false, retry_at: None, in_hand, waiters };
+    tokio::spawn(writer.run());
 }
 
 impl Writer {
+    async fn run(mut self) {
+        while !self.closing {
+            self.wait().await;
+            self.turn().await;
+        }
+    }
+
     /// Waits for something to do: lines and then a moment for more of them, or the time to try the store again.
     async fn wait(&self) {
         let shared = &self.shared;
         let away = self.spooling || shared.spool.as_ref().is_some_and(|spool| spool.bytes() > 0);
-        tokio::select! {
-            biased;
-            () = shared.something.notified() => {}
-            () = sleep(RETRY), if away => return,
+        let waiting = shared.queue().lines.len();
+        if waiting >= BATCH_MAX {
+            return;
+        }
+        // What came during the last turn may have found others before it, and told nobody.
+        if waiting == 0 {
+            tokio::select! {
+                biased;
+                () = shared.something.notified() => {}
+                () = sleep(RETRY), if away => return,
+            }
         }
         tokio::select! {
             biased;
@@ -70,45 +88,58 @@ impl Writer {
 
     /// Takes what is in the queue, makes it durable and tells those who wait for it.
     async fn turn(&mut self) {
-        let (lines, waiters) = {
+        let mut due = {
             let mut queue = self.shared.queue();
             self.closing = queue.state != QueueState::Open;
-            if self.closing {
-                queue.state = QueueState::Closed;
-            }
-            (std::mem::take(&mut queue.lines), std::mem::take(&mut queue.waiters))
+            self.waiters.append(&mut queue.waiters);
+            queue.lines.len()
         };
-        if self.overflowed() {
-            self.begin_spooling("the queue was full");
+        if self.left_over() {
+            self.begin_spooling("it holds lines already");
         }
-        let mut rest = lines.as_slice();
-        while !rest.is_empty() {
-            let (batch, after) = rest.split_at(rest.len().min(BATCH_MAX));
-            self.keep(batch).await;
-            rest = after;
+        while due > 0 {
+            if self.crowded() {
+                self.begin_spooling("the queue is full");
+            }
+            due -= self.take(due);
+            self.keep().await;
+            self.in_hand = Arc::default();
         }
         if self.spooling {
             self.sync().await;
         }
-        for waiter in waiters {
+        for waiter in self.waiters.drain(..) {
             let _ = waiter.send(());
         }
-        if self.spooling && self.retry_at.is_none_or(|at| Instant::now() >= at) {
+        // At closing nobody waits for the spool: the next start begins with it.
+        if self.spooling && !self.closing && self.retry_at.is_none_or(|at| Instant::now() >= at) {
             self.drain().await;
         }
     }
 
-    /// Keeps a batch in the store, else in the spool, else tries again until one of them takes it.
-    async fn keep(&mut self, batch: &[Line]) {
+    /// Takes a batch of the `due` lines in hand; how many it is.
+    fn take(&mut self, due: usize) -> usize {
+        let mut queue = self.shared.queue();
+        let size = due.min(queue.lines.len()).min(BATCH_MAX);
+        self.in_hand = queue.lines.drain(..size).collect();
+        if queue.lines.is_empty() {
+            queue.lines.shrink_to(BATCH_MAX);
+        }
+        size
+    }
+
+    /// Keeps the batch in hand in the store, else in the spool, else tries again until one of them takes it.
+    async fn keep(&mut self) {
+        let batch = Arc::clone(&self.in_hand);
         let mut tries = 0;
         loop {
             if !self.spooling {
-                match self.append(batch).await {
+                match self.append(&batch).await {
                     Ok(()) => return,
                     Err(error) => self.begin_spooling(&error.to_string()),
                 }
             }
-            let Err(error) = self.spool(batch).await else { return };
+            let Err(error) = self.spool(&batch).await else { return };
             tries += 1;
             if self.closing && tries >= CLOSING_TRIES_MAX {
                 return self.shared.lose(batch.len() as u64, &error);
@@ -133,11 +164,11 @@ impl Writer {
         Ok(())
     }
 
-    async fn spool(&self, batch: &[Line]) -> Result<(), String> {
+    async fn spool(&self, batch: &Arc<[Line]>) -> Result<(), String> {
         if self.shared.spool.is_none() {
             return Err("there is no spool".to_owned());
         }
-        let lines = batch.to_vec();
+        let lines = Arc::clone(batch);
         self.with_spool(move |spool| spool.write(&lines)).await?;
         self.shared.counters.spooled.fetch_add(batch.len() as u64, Relaxed);
         Ok(())
@@ -217,9 +248,24 @@ impl Writer {
         done.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| error.to_string())
     }
 
-    /// Whether a handle found the queue full and wrote to the spool itself.
-    fn overflowed(&self) -> bool {
+    /// Whether the spool holds lines that were not put there since the store was last taken for away.
+    fn left_over(&self) -> bool {
         !self.spooling && self.shared.spool.as_ref().is_some_and(|spool| spool.bytes() > 0)
+    }
+
+    /// Whether more waits than the store should be left to take: the spool is quicker.
+    fn crowded(&self) -> bool {
+        !self.spooling && self.shared.spool.is_some() && self.shared.queue().lines.len() > QUEUE_MAX
+    }
+
+    /// Puts what is left into the spool, on whatever thread the writer ends.
+    fn keep_last(&self, left: &[Line]) {
+        let kept = self.shared.spool.as_ref().is_some_and(|spool| spool.write(left).is_ok() && spool.sync().is_ok());
+        if kept {
+            self.shared.counters.spooled.fetch_add(left.len() as u64, Relaxed);
+        } else {
+            self.shared.lose(left.len() as u64, "the writer ended and there is no spool that takes what was left");
+        }
     }
 
     fn begin_spooling(&mut self, why: &str) {
@@ -243,19 +289,21 @@ fn finish(spool: &Spool, path: &Path, unreadable: &[String]) -> io::Result<()> {
 }
 
 impl Drop for Writer {
-    /// The runtime may end before the writer: what is left goes to the spool, for the next start.
+    /// The writer is closed, or its runtime ends before it: what is left goes to the spool, for the next start.
     fn drop(&mut self) {
-        let left = {
+        let mut left = self.in_hand.to_vec();
+        {
             let mut queue = self.shared.queue();
             queue.state = QueueState::Closed;
-            std::mem::take(&mut queue.lines)
-        };
-        if left.is_empty() {
-            return;
+            left.extend(std::mem::take(&mut queue.lines));
+            self.waiters.append(&mut queue.waiters);
         }
-        let kept = self.shared.spool.as_ref().is_some_and(|spool| spool.write(&left).is_ok() && spool.sync().is_ok());
-        if !kept {
-            self.shared.lose(left.len() as u64, "the runtime ended before the record was closed");
+        if !left.is_empty() {
+            self.keep_last(&left);
         }
+        for waiter in self.waiters.drain(..) {
+            let _ = waiter.send(());
+        }
+        self.shared.finished.send_replace(true);
     }
 }
