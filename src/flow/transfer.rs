@@ -13,6 +13,8 @@ use crate::terms::ids::LineId;
 
 /// How much longer than its ring time a line gets to say anything at all before we give it up.
 const GRACE: Duration = Duration::from_secs(3);
+/// A line that breaks sooner than this after its answer spoke with nobody.
+const SPOKEN_MIN: Duration = Duration::from_secs(2);
 
 /// Tries the line. The caller may leave at any moment; the line's leg is then let go with the function.
 pub(super) async fn perform(visit: &mut Visit, transfer: &Transfer) -> Result<Exit, Left> {
@@ -27,8 +29,7 @@ pub(super) async fn perform(visit: &mut Visit, transfer: &Transfer) -> Result<Ex
     match rung? {
         Ok(line) => {
             visit.set_waiting(false);
-            let ring_ms = ms_since(visit, begun);
-            talk(visit, transfer, line, ring_ms).await
+            talk(visit, transfer, line, begun).await
         }
         Err(cause) => {
             visit.set_waiting(false);
@@ -66,35 +67,68 @@ async fn ring(visit: &mut Visit, transfer: &Transfer) -> Result<Result<Leg, Caus
     }
 }
 
-/// Joins the two until one of them hangs up.
-async fn talk(visit: &mut Visit, transfer: &Transfer, mut line: Leg, ring_ms: u64) -> Result<Exit, Left> {
+/// Joins the two until one of them hangs up, or the line breaks: then it did not take the call after all, and
+/// the caller who is still there is led on.
+async fn talk(visit: &mut Visit, transfer: &Transfer, mut line: Leg, dialled: Instant) -> Result<Exit, Left> {
     visit.playback_replaced();
     visit.command(Command::Bridge { peer: line.id }).await?;
     let begun = visit.now();
-    visit.note(Event::Bridged { line: transfer.line.clone(), ring_ms });
+    visit.note(Event::Bridged { line: transfer.line.clone(), ring_ms: ms_since(visit, dialled) });
     visit.set_talking(Some(transfer.outcome));
     let parted = converse(visit, &transfer.line, &mut line).await;
-    let ms = ms_since(visit, begun);
+    let (spoken, ms) = (visit.now().saturating_duration_since(begun), ms_since(visit, begun));
     let by = match &parted {
-        Ok(()) => Side::FarEnd,
+        Ok(end) => end.by,
         Err(left) => left.by,
     };
     visit.note(Event::Unbridged { line: transfer.line.clone(), ms, by });
-    parted?;
-    visit.set_talking(None);
+    let end = parted?;
+    let broke = end.broke(spoken);
+    if broke {
+        visit.set_talking(None);
+        let ms = ms_since(visit, dialled);
+        visit.note(Event::LineFailed { line: transfer.line.clone(), cause: end.cause, ms });
+    }
     visit.flush_kept();
     visit.command(Command::Unbridge).await?;
-    Ok(Exit::LineEnded)
+    visit.set_talking(None);
+    Ok(if broke { Exit::LineFailed(end.cause) } else { Exit::LineEnded })
 }
 
-/// Follows both legs; `Ok` when the line hung up.
-async fn converse(visit: &mut Visit, name: &LineId, line: &mut Leg) -> Result<(), Left> {
+/// How a line that had answered was over.
+#[derive(Clone, Copy, Debug)]
+struct LineEnd {
+    /// The line, or we.
+    by: Side,
+    /// Why.
+    cause: Cause,
+}
+
+impl LineEnd {
+    /// As the line's leg tells it, where the party itself is called the caller.
+    fn told(by: Side, cause: Cause) -> Self {
+        let by = match by {
+            Side::Caller | Side::FarEnd => Side::FarEnd,
+            Side::Us => Side::Us,
+        };
+        Self { by, cause }
+    }
+
+    /// Whether it broke rather than hung up: by a failure of ours, or by one of its own before anybody spoke.
+    fn broke(self, spoken: Duration) -> bool {
+        self.cause != Cause::Normal && (self.by == Side::Us || spoken < SPOKEN_MIN)
+    }
+}
+
+/// Follows both legs; `Ok` when the line is over.
+async fn converse(visit: &mut Visit, name: &LineId, line: &mut Leg) -> Result<LineEnd, Left> {
     loop {
         tokio::select! {
             biased;
             happening = visit.next() => { happening?; }
             event = line.events.recv() => match event {
-                Some(leg::Event::Ended { .. }) | None => return Ok(()),
+                Some(leg::Event::Ended { by, cause }) => return Ok(LineEnd::told(by, cause)),
+                None => return Ok(LineEnd { by: Side::Us, cause: Cause::Internal }),
                 Some(leg::Event::Silent) => {
                     tracing::warn!(line = %name, leg = visit.leg_id().0, "no audio from the line");
                     visit.note(Event::AudioLost { side: Side::FarEnd });

@@ -101,6 +101,7 @@ pub enum Exit {
     NoInput,
     /// The line answered, they spoke, and the *line* hung up while the caller is still there.
     LineEnded,
-    /// The line did not take the call.
+    /// The line did not take the call, or broke as soon as it had, or by a failure of ours; the caller is still
+    /// there.
     LineFailed(Cause),
 }

@@ -1,0 +1,124 @@
+//! Transfers with a scripted caller and a scripted line, in simulated time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::transfer;
+use super::visit::{Left, LegIds, Visit};
+use crate::call::journal::CallJournal;
+use crate::call::leg::{self, Command, Event as Told, FarEnd};
+use crate::routing::step::{Exit, Transfer};
+use crate::terms::cause::Cause;
+use crate::terms::clock::Clock;
+use crate::terms::dice::Dice;
+use crate::terms::event::{Event, Place, Side};
+use crate::terms::ids::{CallId, LineId};
+use crate::terms::outcome::Outcome;
+
+/// What the test plays: the caller, and what was written down.
+struct Stage {
+    caller: FarEnd,
+    notes: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Stage {
+    fn set() -> (Visit, Self) {
+        let clock = Clock::starting_at("2026-11-18T18:00:00Z".parse().unwrap());
+        let call = CallId::new(clock.unix_ms(), &mut Dice::from_seed(1));
+        let notes = Arc::<Mutex<Vec<Event>>>::default();
+        let book = Arc::clone(&notes);
+        let record = Arc::new(move |entry: crate::terms::event::Entry| {
+            book.lock().unwrap_or_else(PoisonError::into_inner).push(entry.event);
+        });
+        let legs = LegIds::default();
+        let (leg, caller) = leg::leg(legs.next());
+        (Visit::new(leg, legs, CallJournal::open(call, clock, record)), Self { caller, notes })
+    }
+
+    async fn tells(&self, event: Told) {
+        self.caller.events.send(event).await.unwrap();
+    }
+
+    /// Takes commands until the one that `wanted` knows.
+    async fn until<T>(&mut self, wanted: impl Fn(Command) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.caller.commands.recv().await.unwrap()) {
+                return found;
+            }
+        }
+    }
+
+    /// The line that is dialled.
+    async fn line(&mut self) -> FarEnd {
+        self.until(|command| match command {
+            Command::Dial(dial) => Some(dial.leg),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn bridged(&mut self) {
+        self.until(|command| matches!(command, Command::Bridge { .. }).then_some(())).await;
+    }
+
+    fn words(&self) -> Vec<&'static str> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Event::word).collect()
+    }
+}
+
+fn transfer() -> Transfer {
+    Transfer {
+        line: LineId::from("bureau"),
+        targets: vec!["sip:bureau@192.0.2.1".to_owned()],
+        ring: Duration::from_secs(30),
+        announce: vec![],
+        hold: vec![],
+        outcome: Outcome::TransferredAnswered,
+        queue: None,
+        place: Place { file: "rules.toml".into(), line: 1 },
+    }
+}
+
+/// The line answers, is connected, and after `spoken` its leg ends so.
+async fn ends(spoken: Duration, by: Side, cause: Cause) -> (Result<Exit, Left>, Vec<&'static str>) {
+    let (mut visit, mut stage) = Stage::set();
+    let asked = transfer();
+    let script = async {
+        let line = stage.line().await;
+        line.events.send(Told::Answered).await.unwrap();
+        stage.bridged().await;
+        tokio::time::sleep(spoken).await;
+        line.events.send(Told::Ended { by, cause }).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(transfer::perform(&mut visit, &asked), script);
+    (exit, stage.words())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_answers_and_breaks_did_not_take_the_call() {
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(60));
+    for (spoken, by, cause) in [
+        (short, Side::Caller, Cause::NetworkFailure),
+        (short, Side::Us, Cause::NoResource),
+        (long, Side::Us, Cause::SessionExpired),
+    ] {
+        let (exit, words) = ends(spoken, by, cause).await;
+        assert_eq!(exit, Ok(Exit::LineFailed(cause)), "{spoken:?} {by:?}");
+        assert_eq!(words, ["line_tried", "bridged", "unbridged", "line_failed"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_hangs_up_has_taken_the_call_however_short_the_talk() {
+    let (short, long) = (Duration::from_millis(200), Duration::from_secs(60));
+    for (spoken, by, cause) in [
+        (short, Side::Caller, Cause::Normal),
+        (long, Side::Caller, Cause::Normal),
+        (long, Side::Caller, Cause::NetworkFailure),
+        (short, Side::Us, Cause::Normal),
+    ] {
+        let (exit, words) = ends(spoken, by, cause).await;
+        assert_eq!(exit, Ok(Exit::LineEnded), "{spoken:?} {by:?} {cause}");
+        assert_eq!(words, ["line_tried", "bridged", "unbridged"]);
+    }
+}
