@@ -12,8 +12,10 @@ use crate::terms::cause::Cause;
 use crate::terms::clock::Clock;
 use crate::terms::dice::Dice;
 use crate::terms::event::{Event, Place, Side};
-use crate::terms::ids::{CallId, LineId};
+use crate::terms::ids::{CallId, LineId, QueueId};
+use crate::terms::language::Language;
 use crate::terms::outcome::Outcome;
+use crate::terms::prompt::Spoken;
 
 /// What the test plays: the caller, and what was written down.
 struct Stage {
@@ -120,5 +122,95 @@ async fn a_line_that_hangs_up_has_taken_the_call_however_short_the_talk() {
         let (exit, words) = ends(spoken, by, cause).await;
         assert_eq!(exit, Ok(Exit::LineEnded), "{spoken:?} {by:?} {cause}");
         assert_eq!(words, ["line_tried", "bridged", "unbridged"]);
+    }
+}
+
+/// A caller who was answered and leaves the wait for a person `after` it began, in the announcement or later.
+async fn leaves_the_wait(after: Duration, announced: bool) -> (Outcome, Vec<Event>) {
+    let (mut visit, mut stage) = Stage::set();
+    let mut asked = transfer();
+    asked.queue = Some(QueueId::from("311"));
+    asked.announce = vec![Spoken::new(Language::ENGLISH, "hold")];
+    let script = async {
+        if announced {
+            let token = stage.until(playing).await;
+            stage.tells(Told::Played { token }).await;
+        }
+        tokio::time::sleep(after).await;
+        stage.tells(Told::Ended { by: Side::Caller, cause: Cause::Normal }).await;
+        stage
+    };
+    let (exit, stage) = tokio::join!(transfer::perform(&mut visit, &asked), script);
+    let outcome = visit.outcome_of_leaving(exit.unwrap_err(), Outcome::AbandonedQueue, Duration::from_secs(5));
+    let notes = stage.notes.lock().unwrap().clone();
+    (outcome, notes)
+}
+
+fn playing(command: Command) -> Option<u32> {
+    match command {
+        Command::Play { token, .. } => Some(token),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_begins_with_its_announcement_and_is_always_left() {
+    for (after, announced, outcome) in [
+        (Duration::from_secs(2), false, Outcome::ShortAbandon),
+        (Duration::from_secs(6), false, Outcome::AbandonedQueue),
+        (Duration::from_secs(2), true, Outcome::ShortAbandon),
+        (Duration::from_secs(6), true, Outcome::AbandonedQueue),
+    ] {
+        let (found, notes) = leaves_the_wait(after, announced).await;
+        assert_eq!(found, outcome, "{after:?} {announced}");
+        let left = Event::QueueLeft {
+            queue: QueueId::from("311"),
+            waited_ms: u64::try_from(after.as_millis()).unwrap(),
+            answered: false,
+        };
+        assert!(notes.contains(&left), "{notes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_both_hang_up_at_once_the_call_was_served() {
+    let (mut visit, mut stage) = Stage::set();
+    let asked = transfer();
+    let script = async {
+        let line = stage.line().await;
+        line.events.send(Told::Answered).await.unwrap();
+        stage.bridged().await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        line.events.send(Told::Ended { by: Side::Caller, cause: Cause::Normal }).await.unwrap();
+        // The caller's leg takes no command any more, and its last word comes after the line's.
+        let FarEnd { commands, events, .. } = stage.caller;
+        drop(commands);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        events.send(Told::Ended { by: Side::Caller, cause: Cause::Normal }).await.unwrap();
+    };
+    let (exit, ()) = tokio::join!(transfer::perform(&mut visit, &asked), script);
+    let outcome = visit.outcome_of_leaving(exit.unwrap_err(), Outcome::AbandonedIvr, Duration::from_secs(5));
+    assert_eq!(outcome, Outcome::TransferredAnswered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_we_lose_is_our_failure_and_a_caller_gone_silent_is_not() {
+    for (by, cause, outcome) in [
+        (Side::Us, Cause::NoResource, Outcome::TechnicalFailure),
+        (Side::Us, Cause::ProtocolError, Outcome::TechnicalFailure),
+        (Side::Us, Cause::Internal, Outcome::TechnicalFailure),
+        (Side::Us, Cause::MediaTimeout, Outcome::AbandonedIvr),
+        (Side::Us, Cause::SessionExpired, Outcome::AbandonedIvr),
+        (Side::Caller, Cause::ProtocolError, Outcome::AbandonedIvr),
+    ] {
+        let (mut visit, mut stage) = Stage::set();
+        let script = async {
+            stage.until(|command| matches!(command, Command::Answer).then_some(())).await;
+            stage.tells(Told::Answered).await;
+        };
+        let (answered, ()) = tokio::join!(visit.answer(), script);
+        assert_eq!(answered, Ok(()));
+        let found = visit.outcome_of_leaving(Left { by, cause }, Outcome::AbandonedIvr, Duration::from_secs(5));
+        assert_eq!(found, outcome, "{by:?} {cause}");
     }
 }

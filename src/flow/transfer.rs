@@ -16,26 +16,42 @@ const GRACE: Duration = Duration::from_secs(3);
 /// A line that breaks sooner than this after its answer spoke with nobody.
 const SPOKEN_MIN: Duration = Duration::from_secs(2);
 
-/// Tries the line. The caller may leave at any moment; the line's leg is then let go with the function.
+/// Tries the line. The caller may leave at any moment; the line's leg is then let go with the function. A wait
+/// for a person begins with its announcement.
 pub(super) async fn perform(visit: &mut Visit, transfer: &Transfer) -> Result<Exit, Left> {
+    let entered = visit.now();
+    visit.set_waiting(transfer.queue.is_some());
+    let reached = reach(visit, transfer).await;
+    note_queue_left(visit, transfer, entered, matches!(reached, Ok(Reached::Line { .. })));
+    let reached = reached?;
+    visit.set_waiting(false);
+    match reached {
+        Reached::Line { line, dialled } => talk(visit, transfer, line, dialled).await,
+        Reached::Nobody(cause) => Ok(Exit::LineFailed(cause)),
+    }
+}
+
+/// How far the attempt got.
+#[derive(Debug)]
+enum Reached {
+    /// The line answered.
+    Line { line: Leg, dialled: Instant },
+    /// It did not, for this cause.
+    Nobody(Cause),
+}
+
+/// Says the announcement and rings the line.
+async fn reach(visit: &mut Visit, transfer: &Transfer) -> Result<Reached, Left> {
     say::perform(visit, &transfer.announce, false).await?;
     visit.flush_kept();
-    visit.set_waiting(transfer.queue.is_some());
-    let begun = visit.now();
+    let dialled = visit.now();
     visit.note(Event::LineTried { line: transfer.line.clone(), place: transfer.place.clone() });
-
-    let rung = ring(visit, transfer).await;
-    note_queue_left(visit, transfer, begun, matches!(rung, Ok(Ok(_))));
-    match rung? {
-        Ok(line) => {
-            visit.set_waiting(false);
-            talk(visit, transfer, line, begun).await
-        }
+    match ring(visit, transfer).await? {
+        Ok(line) => Ok(Reached::Line { line, dialled }),
         Err(cause) => {
-            visit.set_waiting(false);
-            let ms = ms_since(visit, begun);
+            let ms = ms_since(visit, dialled);
             visit.note(Event::LineFailed { line: transfer.line.clone(), cause, ms });
-            Ok(Exit::LineFailed(cause))
+            Ok(Reached::Nobody(cause))
         }
     }
 }
@@ -139,9 +155,9 @@ async fn converse(visit: &mut Visit, name: &LineId, line: &mut Leg) -> Result<Li
     }
 }
 
-fn note_queue_left(visit: &mut Visit, transfer: &Transfer, begun: Instant, answered: bool) {
+fn note_queue_left(visit: &mut Visit, transfer: &Transfer, entered: Instant, answered: bool) {
     if let Some(queue) = transfer.queue.clone() {
-        let waited_ms = ms_since(visit, begun);
+        let waited_ms = ms_since(visit, entered);
         visit.note(Event::QueueLeft { queue, waited_ms, answered });
     }
 }

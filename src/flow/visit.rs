@@ -229,7 +229,9 @@ impl Visit {
         self.finish_playing(Heard::Replaced);
     }
 
-    /// The one outcome of a caller who left, where the rules' answer for this place is `otherwise`.
+    /// The one outcome of a caller who left, where the rules' answer for this place is `otherwise`. A call that
+    /// we lost, having answered it, is our failure and not the caller's leaving; one that went silent or whose
+    /// peer is gone is a caller who left.
     pub(super) fn outcome_of_leaving(&self, left: Left, otherwise: Outcome, short_abandon: Duration) -> Outcome {
         if let Some(outcome) = self.talking {
             return outcome;
@@ -237,6 +239,9 @@ impl Visit {
         match (left.by, left.cause) {
             (Side::Us, Cause::Internal) => return Outcome::TechnicalFailure,
             (Side::Us, _) if !self.answered => return Outcome::Refused,
+            (Side::Us, Cause::NoResource | Cause::Congestion | Cause::ProtocolError | Cause::NoCommonCodec) => {
+                return Outcome::TechnicalFailure;
+            }
             (Side::Us | Side::Caller | Side::FarEnd, _) => {}
         }
         match (otherwise, self.waiting_since) {

@@ -51,7 +51,7 @@ pub struct Journey {
     wrong_keys: u32,
     silences: u32,
     steps: u32,
-    /// Whether a bureau line was tried in vain.
+    /// Whether a line was tried in vain: a bureau's, 911 or the one for a person.
     line_failed: bool,
     events: Vec<Event>,
 }
@@ -75,10 +75,19 @@ enum At {
     Line(Ix<Line>, plan::Plan),
     /// A person is waited for.
     Person(Ix<Queue>),
-    /// The last words were given out, and this is how the call ends.
-    Closed(Outcome),
+    /// The last words were given out.
+    Closed(Ending),
     /// The call was refused.
     Refused(Cause),
+}
+
+/// How a call ends whose last words are being said.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    /// Where they are heard to their end.
+    heard: Outcome,
+    /// Where the caller leaves before.
+    left: Outcome,
 }
 
 impl Journey {
@@ -114,7 +123,7 @@ impl Journey {
             return self.closing(book, book.emergency.queue);
         }
         match self.at {
-            At::Closed(outcome) => Step::Close { prompts: Vec::new(), outcome },
+            At::Closed(ending) => Step::Close { prompts: Vec::new(), outcome: ending.heard },
             At::Refused(cause) => Step::Refuse { cause },
             At::Start => self.arrive(book, now),
             At::Gate => self.gate_ended(book, now, exit),
@@ -148,14 +157,15 @@ impl Journey {
     }
 
     /// How the call ends if the caller hangs up during the step that is being performed. (While the caller
-    /// speaks with a line that answered, it ends with that transfer's own outcome.)
+    /// speaks with a line that answered, it ends with that transfer's own outcome.) The closing informs only whoever
+    /// hears it to its end; who leaves before has left where they were.
     pub fn if_caller_leaves(&self) -> Outcome {
         match self.at {
             At::Start | At::Gate | At::Menu(_) | At::Confirm(_) | At::Emergency | At::Saying(_) | At::Line(..) => {
                 Outcome::AbandonedIvr
             }
             At::Person(_) => Outcome::AbandonedQueue,
-            At::Closed(outcome) => outcome,
+            At::Closed(ending) => ending.left,
             At::Refused(_) => Outcome::Refused,
         }
     }
@@ -187,7 +197,8 @@ impl Journey {
     fn close(&mut self, words: &Phrase, outcome: Outcome) -> Step {
         self.again = false;
         let prompts = self.say([words]);
-        self.stand(At::Closed(outcome));
+        let left = if outcome == Outcome::ClosedInformed { self.if_caller_leaves() } else { outcome };
+        self.stand(At::Closed(Ending { heard: outcome, left }));
         Step::Close { prompts, outcome }
     }
 

@@ -155,7 +155,11 @@ impl Journey {
     pub(super) fn person_ended(&mut self, book: &Rulebook, queue: Ix<Queue>, exit: Option<Exit>) -> Step {
         match exit {
             Some(Exit::LineEnded) => self.close(&book.says.goodbye, book.lines[book.queues[queue].line].outcome),
-            Some(Exit::LineFailed(_) | Exit::Done | Exit::Keys(_) | Exit::NoInput) | None => self.closing(book, queue),
+            Some(Exit::LineFailed(_) | Exit::Done | Exit::Keys(_) | Exit::NoInput) | None => {
+                // Open, and yet nobody took the call: that is not a caller told when we are open.
+                self.line_failed = true;
+                self.closing(book, queue)
+            }
         }
     }
 }

@@ -281,7 +281,7 @@ fn a_person_who_answered_and_hung_up_ends_the_call_well() {
     let bureau = Caller::dials("311", OPEN).keys("7 1 2").then(Exit::LineEnded);
     assert_eq!((bureau.stands().as_str(), bureau.said()), ("transferred_answered", vec!["uk/goodbye".to_owned()]));
     assert_eq!(Caller::dials("311", NIGHT).keys("1 3").then(Exit::LineEnded).stands(), "to_nonemergency");
-    assert_eq!(Caller::dials("311", OPEN).keys("1 0").fails(Cause::NoAnswer).stands(), "closed_informed");
+    assert_eq!(Caller::dials("311", OPEN).keys("1 0").fails(Cause::NoAnswer).stands(), "transferred_failed");
 }
 
 #[test]
@@ -335,7 +335,17 @@ fn callers_who_leave_are_counted_by_where_they_left() {
         assert_eq!(Caller::dials("311", OPEN).keys(keys).journey.if_caller_leaves().as_str(), outcome, "{keys}");
     }
     assert_eq!(Caller::dials("311", OPEN).keys("1 0").journey.if_caller_leaves(), Outcome::AbandonedQueue);
-    assert_eq!(Caller::dials("311", NIGHT).keys("1 *").journey.if_caller_leaves(), Outcome::ClosedInformed);
+}
+
+#[test]
+fn the_closing_informs_only_whoever_hears_it_to_its_end() {
+    let closing = Caller::dials("311", NIGHT).keys("1 *");
+    assert_eq!(closing.stands(), "closed_informed");
+    assert_eq!(closing.journey.if_caller_leaves(), Outcome::AbandonedIvr, "left in the middle of it");
+    let failed = Caller::dials("311", OPEN).keys("1 0").fails(Cause::NoAnswer);
+    assert_eq!(failed.journey.if_caller_leaves(), Outcome::TransferredFailed);
+    let served = Caller::dials("311", OPEN).keys("1 0").then(Exit::LineEnded);
+    assert_eq!(served.journey.if_caller_leaves(), Outcome::AnsweredByAgent, "the goodbye takes nothing back");
 }
 
 #[test]
@@ -397,7 +407,8 @@ proptest! {
         }
         prop_assert!(taken <= book.pace.steps_max + 1);
         prop_assert!(matches!(step, Step::Close { .. } | Step::Refuse { .. }), "still going after {taken}: {step:?}");
-        let outcome = journey.if_caller_leaves();
-        prop_assert!(outcome != Outcome::AbandonedIvr && outcome != Outcome::AbandonedQueue);
+        if let Step::Close { outcome, .. } = step {
+            prop_assert!(outcome != Outcome::AbandonedIvr && outcome != Outcome::AbandonedQueue);
+        }
     }
 }
