@@ -3,16 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::transfer;
+use super::{collect, transfer};
 use super::visit::{Left, LegIds, Visit};
 use crate::call::journal::CallJournal;
 use crate::call::leg::{self, Command, Event as Told, FarEnd};
-use crate::routing::step::{Exit, Transfer};
+use crate::routing::step::{Accept, Collect, Exit, Transfer, TypeAhead};
 use crate::terms::cause::Cause;
 use crate::terms::clock::Clock;
 use crate::terms::dice::Dice;
-use crate::terms::event::{Event, Place, Side};
+use crate::terms::event::{Event, KeySource, Place, Side};
 use crate::terms::ids::{CallId, LineId, QueueId};
+use crate::terms::key::Key;
 use crate::terms::language::Language;
 use crate::terms::outcome::Outcome;
 use crate::terms::prompt::Spoken;
@@ -41,6 +42,10 @@ impl Stage {
         self.caller.events.send(event).await.unwrap();
     }
 
+    async fn presses(&self, key: char) {
+        self.tells(Told::Key { key: Key::from_char(key).unwrap(), source: KeySource::Rtp }).await;
+    }
+
     /// Takes commands until the one that `wanted` knows.
     async fn until<T>(&mut self, wanted: impl Fn(Command) -> Option<T>) -> T {
         loop {
@@ -65,6 +70,15 @@ impl Stage {
 
     fn words(&self) -> Vec<&'static str> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Event::word).collect()
+    }
+}
+
+fn accept(runs: &[&str]) -> Accept {
+    Accept {
+        runs: runs.iter().map(|run| run.parse().unwrap()).collect(),
+        between: Duration::from_millis(1500),
+        emergency: "911".parse().unwrap(),
+        between_emergency: Duration::from_secs(3),
     }
 }
 
@@ -212,5 +226,33 @@ async fn a_call_that_we_lose_is_our_failure_and_a_caller_gone_silent_is_not() {
         assert_eq!(answered, Ok(()));
         let found = visit.outcome_of_leaving(Left { by, cause }, Outcome::AbandonedIvr, Duration::from_secs(5));
         assert_eq!(found, outcome, "{by:?} {cause}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nine_is_taken_soon_and_nine_one_one_may_be_keyed_slowly() {
+    for (presses, meant, waited_ms) in [
+        (&[(0, '9')][..], "9", 1500),
+        (&[(0, '9'), (1400, '1'), (2900, '1')], "911", 4300),
+        (&[(0, '9'), (1400, '1')], "911", 4400),
+        (&[(0, '9'), (1400, '2')], "9", 1400),
+    ] {
+        let (mut visit, stage) = Stage::set();
+        let asked = Collect {
+            prompts: vec![],
+            accept: accept(&["1", "9", "911"]),
+            first: Duration::from_secs(5),
+            type_ahead: TypeAhead::Keep,
+        };
+        let begun = visit.now();
+        let script = async {
+            for (after, key) in presses {
+                tokio::time::sleep(Duration::from_millis(*after)).await;
+                stage.presses(*key).await;
+            }
+        };
+        let (exit, ()) = tokio::join!(collect::perform(&mut visit, &asked), script);
+        assert_eq!(exit, Ok(Exit::Keys(meant.parse().unwrap())), "{presses:?}");
+        assert_eq!((visit.now() - begun).as_millis(), waited_ms, "{presses:?}");
     }
 }

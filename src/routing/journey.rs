@@ -26,9 +26,10 @@ use jiff::Timestamp;
 
 use super::model::{Entry, Ix, Line, Menu, Phrase, Queue, Rulebook, Tongue, Topic};
 use super::route::Facts;
-use super::step::{Exit, Step};
+use super::step::{Accept, Exit, Step};
 use crate::terms::cause::Cause;
 use crate::terms::event::Event;
+use crate::terms::key::Keys;
 use crate::terms::language::Language;
 use crate::terms::outcome::Outcome;
 use crate::terms::prompt::Spoken;
@@ -224,5 +225,15 @@ impl Journey {
 
     fn note(&mut self, text: impl Into<String>) {
         self.events.push(Event::Noted { text: text.into() });
+    }
+}
+
+/// These runs, told from one another at the book's pace.
+fn accept(book: &Rulebook, runs: Arc<[Keys]>) -> Accept {
+    Accept {
+        runs,
+        between: book.pace.next_key,
+        emergency: book.emergency.keys.clone(),
+        between_emergency: book.pace.emergency_key,
     }
 }

@@ -49,15 +49,27 @@ pub enum Step {
 pub struct Collect {
     /// What is said; any key cuts it short, keys count from the first millisecond.
     pub prompts: Vec<Spoken>,
-    /// The key runs that mean something here, e.g. `1`, `0`, `*`, `911`. The longest that fits is taken; where
-    /// what was pressed is also the beginning of a longer one (`9` of `911`), `between` decides.
-    pub accept: Arc<[Keys]>,
+    /// The key runs that mean something here.
+    pub accept: Accept,
     /// How long to wait for the first key after the prompts have ended.
     pub first: Duration,
-    /// How long to wait for a following key where a longer run is possible.
-    pub between: Duration,
     /// Whether keys pressed before this step count.
     pub type_ahead: TypeAhead,
+}
+
+/// Which key runs mean something, and how they are told from one another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accept {
+    /// The runs, e.g. `1`, `0`, `*`, `911`. The longest that fits is taken.
+    pub runs: Arc<[Keys]>,
+    /// How long to wait for the next key where what was pressed is also the beginning of a longer run (`9` of
+    /// `911`).
+    pub between: Duration,
+    /// The emergency number. Two keys of it are meant as it, even where the rest never comes: it is asked about
+    /// before anything is done.
+    pub emergency: Keys,
+    /// How long to wait for the next key once two keys of the emergency number were pressed.
+    pub between_emergency: Duration,
 }
 
 /// What becomes of keys pressed before a step.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::super::model::{Ix, Menu, Rulebook};
 use super::super::step::{Collect, Exit, Step, Transfer, TypeAhead};
 use super::gate::Greeting;
-use super::{At, Journey};
+use super::{At, Journey, accept};
 
 /// The question that is being asked.
 #[derive(Clone, Copy, Debug)]
@@ -37,9 +37,8 @@ impl Journey {
         self.stand(At::Confirm(asked));
         Step::Collect(Collect {
             prompts,
-            accept: book.emergency.accept.clone(),
+            accept: accept(book, book.emergency.accept.clone()),
             first: book.pace.first_key,
-            between: book.pace.next_key,
             type_ahead: TypeAhead::Flush,
         })
     }

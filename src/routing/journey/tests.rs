@@ -10,7 +10,6 @@ use super::*;
 use crate::routing::route::TrunkKind;
 use crate::routing::step::{Collect, Transfer, TypeAhead};
 use crate::terms::ids::{LineId, QueueId, TrunkId};
-use crate::terms::key::Keys;
 
 static PORTLAND: LazyLock<Arc<Rulebook>> =
     LazyLock::new(|| Rulebook::load_unheard(Path::new("routing-rules")).expect("Portland's rules load"));
