@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{collect, transfer};
 use super::visit::{Left, LegIds, Visit};
+use super::{collect, transfer};
 use crate::call::journal::CallJournal;
 use crate::call::leg::{self, Command, Event as Told, FarEnd};
 use crate::routing::step::{Accept, Collect, Exit, Transfer, TypeAhead};
@@ -89,6 +89,7 @@ fn transfer() -> Transfer {
         ring: Duration::from_secs(30),
         announce: vec![],
         hold: vec![],
+        accept: accept(&["0", "911"]),
         outcome: Outcome::TransferredAnswered,
         queue: None,
         place: Place { file: "rules.toml".into(), line: 1 },
@@ -255,4 +256,58 @@ async fn a_nine_is_taken_soon_and_nine_one_one_may_be_keyed_slowly() {
         assert_eq!(exit, Ok(Exit::Keys(meant.parse().unwrap())), "{presses:?}");
         assert_eq!((visit.now() - begun).as_millis(), waited_ms, "{presses:?}");
     }
+}
+
+/// A caller presses these keys, 100 ms apart, while the line rings or (`rings` false) is announced.
+async fn presses(keys: &str, rings: bool) -> (Exit, Vec<&'static str>, u128) {
+    let (mut visit, mut stage) = Stage::set();
+    let mut asked = transfer();
+    asked.announce = vec![Spoken::new(Language::ENGLISH, "connecting")];
+    let begun = visit.now();
+    let script = async {
+        let token = stage.until(playing).await;
+        let mut line = None;
+        if rings {
+            stage.tells(Told::Played { token }).await;
+            line = Some(stage.line().await);
+        }
+        for key in keys.chars() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stage.presses(key).await;
+        }
+        // Held to the end of the attempt: the line goes on ringing.
+        if let Some(mut line) = line {
+            while line.commands.recv().await.is_some() {}
+        }
+        stage
+    };
+    let (exit, stage) = tokio::join!(transfer::perform(&mut visit, &asked), script);
+    let words = stage.words().into_iter().filter(|word| word.starts_with("line")).collect();
+    (exit.unwrap(), words, (visit.now() - begun).as_millis())
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_line_rings_a_person_and_nine_one_one_are_a_key_away() {
+    let keys = |run: &str| Exit::Keys(run.parse().unwrap());
+    let (tried, let_go) = (vec!["line_tried", "line_failed"], vec![]);
+    for (pressed, rings, exit, ms) in [
+        ("0", true, keys("0"), 100),
+        ("12#*0", true, keys("0"), 500),
+        ("911", true, keys("911"), 300),
+        ("91", true, keys("911"), 3200),
+        ("0", false, keys("0"), 100),
+        ("911", false, keys("911"), 300),
+        ("12345678*#9", true, Exit::LineFailed(Cause::NoAnswer), 33_000),
+    ] {
+        let words = if rings { &tried } else { &let_go };
+        assert_eq!(presses(pressed, rings).await, (exit, words.clone(), ms), "{pressed} {rings}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_pressed_ahead_of_the_announcement_counts() {
+    let (mut visit, _stage) = Stage::set();
+    visit.keep(Key::from_char('0').unwrap());
+    let exit = transfer::perform(&mut visit, &transfer()).await;
+    assert_eq!(exit, Ok(Exit::Keys("0".parse().unwrap())));
 }

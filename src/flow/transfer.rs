@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::say;
-use super::visit::{Left, Visit};
+use super::visit::{Happening, Left, Visit};
 use crate::call::leg::{self, Command, Dial, Leg};
+use crate::routing::keys::Overheard;
 use crate::routing::step::{Exit, Transfer};
 use crate::terms::cause::Cause;
 use crate::terms::clock::Instant;
 use crate::terms::event::{Event, Side};
 use crate::terms::ids::LineId;
+use crate::terms::key::{Key, Keys};
 
 /// How much longer than its ring time a line gets to say anything at all before we give it up.
 const GRACE: Duration = Duration::from_secs(3);
@@ -28,6 +29,7 @@ pub(super) async fn perform(visit: &mut Visit, transfer: &Transfer) -> Result<Ex
     match reached {
         Reached::Line { line, dialled } => talk(visit, transfer, line, dialled).await,
         Reached::Nobody(cause) => Ok(Exit::LineFailed(cause)),
+        Reached::CalledOff(keys) => Ok(Exit::Keys(keys)),
     }
 }
 
@@ -38,26 +40,62 @@ enum Reached {
     Line { line: Leg, dialled: Instant },
     /// It did not, for this cause.
     Nobody(Cause),
+    /// The caller wants something else.
+    CalledOff(Keys),
 }
 
-/// Says the announcement and rings the line.
+/// Says the announcement and rings the line, with an ear for the keys that call it off.
 async fn reach(visit: &mut Visit, transfer: &Transfer) -> Result<Reached, Left> {
-    say::perform(visit, &transfer.announce, false).await?;
-    visit.flush_kept();
+    let mut ear = Ear { keys: Overheard::new(transfer.accept.clone()), until: None };
+    if let Some(keys) = ear.take_typed(visit) {
+        return Ok(Reached::CalledOff(keys));
+    }
+    if let Some(keys) = announce(visit, transfer, &mut ear).await? {
+        return Ok(Reached::CalledOff(keys));
+    }
     let dialled = visit.now();
     visit.note(Event::LineTried { line: transfer.line.clone(), place: transfer.place.clone() });
-    match ring(visit, transfer).await? {
-        Ok(line) => Ok(Reached::Line { line, dialled }),
-        Err(cause) => {
-            let ms = ms_since(visit, dialled);
-            visit.note(Event::LineFailed { line: transfer.line.clone(), cause, ms });
-            Ok(Reached::Nobody(cause))
+    let (reached, cause) = match ring(visit, transfer, &mut ear).await? {
+        Rung::Answered(line) => return Ok(Reached::Line { line, dialled }),
+        Rung::Failed(cause) => (Reached::Nobody(cause), cause),
+        Rung::CalledOff(keys) => (Reached::CalledOff(keys), Cause::Cancelled),
+    };
+    let ms = ms_since(visit, dialled);
+    visit.note(Event::LineFailed { line: transfer.line.clone(), cause, ms });
+    Ok(reached)
+}
+
+/// Says the announcement to its end, or until the caller calls the attempt off.
+async fn announce(visit: &mut Visit, transfer: &Transfer, ear: &mut Ear) -> Result<Option<Keys>, Left> {
+    if transfer.announce.is_empty() {
+        return Ok(None);
+    }
+    visit.play(&transfer.announce, false).await?;
+    loop {
+        match ear.listen(visit).await? {
+            Noticed::Keys(keys) => {
+                visit.interrupt().await?;
+                return Ok(Some(keys));
+            }
+            Noticed::PlayedOut => return Ok(None),
+            Noticed::Nothing => {}
         }
     }
 }
 
-/// Dials and waits for the answer: the line's leg, or why there is none.
-async fn ring(visit: &mut Visit, transfer: &Transfer) -> Result<Result<Leg, Cause>, Left> {
+/// How the ringing ended.
+#[derive(Debug)]
+enum Rung {
+    /// With an answer.
+    Answered(Leg),
+    /// Without one.
+    Failed(Cause),
+    /// By the caller's keys.
+    CalledOff(Keys),
+}
+
+/// Dials and waits for the answer.
+async fn ring(visit: &mut Visit, transfer: &Transfer, ear: &mut Ear) -> Result<Rung, Left> {
     let (mut line, far_end) = visit.new_leg();
     let dial =
         Dial { line: transfer.line.clone(), targets: transfer.targets.clone(), ring: transfer.ring, leg: far_end };
@@ -71,15 +109,68 @@ async fn ring(visit: &mut Visit, transfer: &Transfer) -> Result<Result<Leg, Caus
     loop {
         tokio::select! {
             biased;
-            happening = visit.next() => { happening?; }
-            event = line.events.recv() => match event {
-                Some(leg::Event::Answered) => return Ok(Ok(line)),
-                Some(leg::Event::Ended { cause, .. }) => return Ok(Err(cause)),
-                Some(_) => {}
-                None => return Ok(Err(Cause::Internal)),
+            noticed = ear.listen(visit) => match noticed? {
+                Noticed::Keys(keys) => {
+                    visit.interrupt().await?;
+                    return Ok(Rung::CalledOff(keys));
+                }
+                Noticed::PlayedOut | Noticed::Nothing => {}
             },
-            () = tokio::time::sleep_until(deadline) => return Ok(Err(Cause::NoAnswer)),
+            event = line.events.recv() => match event {
+                Some(leg::Event::Answered) => return Ok(Rung::Answered(line)),
+                Some(leg::Event::Ended { cause, .. }) => return Ok(Rung::Failed(cause)),
+                Some(_) => {}
+                None => return Ok(Rung::Failed(Cause::Internal)),
+            },
+            () = tokio::time::sleep_until(deadline) => return Ok(Rung::Failed(Cause::NoAnswer)),
         }
+    }
+}
+
+/// Listens for the caller's keys while a line is tried.
+#[derive(Debug)]
+struct Ear {
+    keys: Overheard,
+    /// Until when the next key of a run that is begun may come.
+    until: Option<Instant>,
+}
+
+/// What there was at the caller's leg.
+#[derive(Debug)]
+enum Noticed {
+    /// An accepted run of keys.
+    Keys(Keys),
+    /// Everything was played.
+    PlayedOut,
+    /// Nothing that matters here.
+    Nothing,
+}
+
+impl Ear {
+    /// Hears the keys pressed ahead.
+    fn take_typed(&mut self, visit: &mut Visit) -> Option<Keys> {
+        let mut typed = visit.take_typed();
+        std::iter::from_fn(|| typed.pop()).find_map(|key| self.hear(visit, key))
+    }
+
+    /// Waits for the next thing at the caller's leg. May be dropped at its await: nothing is lost.
+    async fn listen(&mut self, visit: &mut Visit) -> Result<Noticed, Left> {
+        let found = match visit.next_until(self.until).await? {
+            Some(Happening::Key(key)) => self.hear(visit, key),
+            Some(Happening::PlayedOut) => return Ok(Noticed::PlayedOut),
+            Some(Happening::Noted) => return Ok(Noticed::Nothing),
+            None => {
+                self.until = None;
+                self.keys.timeout()
+            }
+        };
+        Ok(found.map_or(Noticed::Nothing, Noticed::Keys))
+    }
+
+    fn hear(&mut self, visit: &Visit, key: Key) -> Option<Keys> {
+        let found = self.keys.push(key);
+        self.until = self.keys.patience().map(|patience| visit.now() + patience);
+        found
     }
 }
 

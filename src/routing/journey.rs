@@ -9,6 +9,8 @@
 //!        └── 9-1-1 ──▶ asked once ──▶ 911      0, silence ─┴──▶ person ──▶ closing
 //! ```
 //!
+//! `0` and 9-1-1 lead there from every menu, and while a bureau's line rings.
+//!
 //! There is no clock, no chance and no input or output here, so what `check`, `simulate` and the tests walk is
 //! what callers get. It ends for every sequence of exits: each rule's list is finite, and a call of more than
 //! [`Pace::steps_max`](super::model::Pace) steps is led to the closing.
@@ -114,7 +116,7 @@ impl Journey {
 
     /// What comes next, at `now`, the last step having ended with `exit` (`None` at the beginning). After
     /// [`Step::Close`] and [`Step::Refuse`] nothing comes but the same again, without words. An exit that does
-    /// not belong to the step (keys from a transfer) counts as silence or as a failure of the line.
+    /// not belong to the step (keys that a transfer does not take) counts as silence or as a failure of the line.
     pub fn next(&mut self, now: Timestamp, exit: Option<Exit>) -> Step {
         let book = self.book.clone();
         let book = &*book;

@@ -31,6 +31,11 @@ impl Typed {
         room
     }
 
+    /// The key that was pressed first.
+    pub fn pop(&mut self) -> Option<Key> {
+        self.0.pop_front()
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         self.0.clear();
@@ -143,10 +148,50 @@ impl Collector {
     }
 }
 
+/// Keys pressed while something else goes on (a line rings): accepted runs count, all others are dropped.
+#[derive(Debug)]
+pub struct Overheard(Collector);
+
+impl Overheard {
+    /// Nothing pressed so far.
+    pub fn new(accept: Accept) -> Self {
+        Self(Collector { accept, typed: Typed::default(), ended: false })
+    }
+
+    /// A key was pressed; whether an accepted run is whole now.
+    pub fn push(&mut self, key: Key) -> Option<Keys> {
+        let progress = self.0.push(key);
+        self.settle(progress)
+    }
+
+    /// How long to wait for the next key: `None` while nothing is begun.
+    pub fn patience(&self) -> Option<Duration> {
+        (!self.0.typed.is_empty()).then(|| self.0.patience())
+    }
+
+    /// Time is up: whether what there is counts.
+    pub fn timeout(&mut self) -> Option<Keys> {
+        let progress = self.0.timeout();
+        self.settle(progress)
+    }
+
+    /// Drops what does not count, one key after another.
+    fn settle(&mut self, mut progress: Progress) -> Option<Keys> {
+        loop {
+            match progress {
+                Progress::First | Progress::Next => return None,
+                Progress::Ended(Exit::Keys(keys)) if self.0.accept.runs.contains(&keys) => return Some(keys),
+                Progress::Ended(_) => {
+                    self.0.ended = false;
+                    progress = self.0.progress();
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn collect(accept: &[&str], type_ahead: TypeAhead) -> Collect {
@@ -228,6 +273,26 @@ mod tests {
         let mut flushed = Collector::new(&collect(&["1"], TypeAhead::Flush), typed("1"));
         assert_eq!(flushed.progress(), Progress::First);
         assert_eq!(flushed.timeout(), Progress::Ended(Exit::NoInput));
+    }
+
+    #[test]
+    fn of_overheard_keys_only_accepted_runs_count() {
+        let overheard = |keys: &str| {
+            let mut heard = Overheard::new(collect(&["0", "911"], TypeAhead::Keep).accept);
+            let found = typed(keys).0.into_iter().find_map(|key| heard.push(key));
+            (found, heard)
+        };
+        for (keys, meant) in
+            [("0", "0"), ("12#0", "0"), ("911", "911"), ("9911", "911"), ("90", "0"), ("5919110", "911")]
+        {
+            assert_eq!(overheard(keys).0, Some(meant.parse().unwrap()), "{keys}");
+        }
+        let (found, mut nothing) = overheard("1234*#");
+        assert_eq!((found, nothing.patience(), nothing.timeout()), (None, None, None));
+        let (found, mut nine) = overheard("9");
+        assert_eq!((found, nine.patience()), (None, Some(Duration::from_millis(1500))));
+        assert_eq!((nine.timeout(), nine.patience()), (None, None));
+        assert_eq!(overheard("91").1.timeout(), Some("911".parse().unwrap()));
     }
 
     #[test]

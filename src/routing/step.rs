@@ -27,8 +27,8 @@ pub enum Step {
     },
     /// Say something and take keys. Ends with [`Exit::Keys`] or [`Exit::NoInput`].
     Collect(Collect),
-    /// Connect the caller to a line. Ends with [`Exit::LineEnded`], [`Exit::LineFailed`]; the caller hears
-    /// `announce` first, then ringing.
+    /// Connect the caller to a line. Ends with [`Exit::LineEnded`], [`Exit::LineFailed`], or with [`Exit::Keys`]
+    /// where the caller called it off; the caller hears `announce` first, then ringing.
     Transfer(Transfer),
     /// Say the last words and hang up. Nothing follows: the call ends with `outcome`.
     Close {
@@ -90,10 +90,12 @@ pub struct Transfer {
     pub targets: Vec<String>,
     /// How long it may ring in all.
     pub ring: Duration,
-    /// What the caller hears first; a key does not cut it.
+    /// What the caller hears first; only an accepted key run cuts it.
     pub announce: Vec<Spoken>,
     /// What the caller hears while it rings, again and again; empty for an ordinary ringing tone.
     pub hold: Vec<Spoken>,
+    /// The key runs that call the attempt off, from the first word until the line answers; others are ignored.
+    pub accept: Accept,
     /// The outcome if the line answers and the call ends there.
     pub outcome: Outcome,
     /// The queue this stands for, where it is a wait for a person.
@@ -107,7 +109,7 @@ pub struct Transfer {
 pub enum Exit {
     /// It was said.
     Done,
-    /// These keys were pressed: one of the accepted runs, or a single key that fits none.
+    /// These keys were pressed: one of the accepted runs, or (never from a transfer) a single key that fits none.
     Keys(Keys),
     /// No key came in time.
     NoInput,

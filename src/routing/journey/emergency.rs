@@ -1,11 +1,14 @@
 //! 9-1-1, keyed anywhere: asked once, then connected before anything else. If that fails the caller is told to
 //! dial 911 from a telephone, and then given a person.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::super::model::{Ix, Menu, Rulebook};
 use super::super::step::{Collect, Exit, Step, Transfer, TypeAhead};
 use super::gate::Greeting;
+use super::plan::Plan;
 use super::{At, Journey, accept};
 
 /// The question that is being asked.
@@ -23,6 +26,8 @@ pub(super) enum Back {
     Gate,
     /// In a menu.
     Menu(Ix<Menu>),
+    /// While a rule's line was rung: it is rung again.
+    Rule(Plan),
 }
 
 impl Journey {
@@ -52,6 +57,7 @@ impl Journey {
             return match asked.back {
                 Back::Gate => self.ask_language(book, Greeting::Skipped),
                 Back::Menu(menu) => self.enter_menu(book, menu),
+                Back::Rule(plan) => self.follow(book, now, plan),
             };
         }
         if keys == book.says.person_key {
@@ -74,6 +80,7 @@ impl Journey {
             ring: line.ring,
             announce,
             hold: Vec::new(),
+            accept: accept(book, Arc::from([])),
             outcome: line.outcome,
             queue: None,
             place: book.emergency.place.clone(),

@@ -257,6 +257,31 @@ fn a_line_that_does_not_take_the_call_is_told_and_the_next_is_tried() {
 }
 
 #[test]
+fn while_a_bureau_is_rung_zero_is_a_person_and_nine_one_one_is_asked() {
+    let live = |caller: &Caller| match &caller.step {
+        Step::Transfer(transfer) => transfer.accept.runs.iter().map(ToString::to_string).collect(),
+        step => vec![format!("{step:?}")],
+    };
+    let rung = || Caller::dials("311", OPEN).keys("2 1 1");
+    assert_eq!(live(&rung()), ["0", "911"]);
+
+    let person = rung().keys("0");
+    assert_eq!((person.stands().as_str(), person.heard_event("queue_entered")), ("agents_311", 1));
+    assert_eq!(person.said(), ["es/interpreter.wait", "es/hold"], "without a word of lines that failed");
+    assert_eq!(live(&person), [""; 0], "a person is on the way already");
+
+    let asked = rung().keys("911");
+    assert_eq!(asked.stands(), "es/emergency.confirm");
+    assert_eq!(asked.keys("*").stands(), "pbot_maint", "not meant: the same line is rung again");
+    let meant = rung().keys("911 1");
+    assert_eq!((meant.stands().as_str(), live(&meant)), ("psap_emergency", vec![]));
+
+    let night = Caller::dials("311", NIGHT).keys("1 1 3 0");
+    assert_eq!(night.stands(), "en/menu.closed");
+    assert_eq!(night.keys("*").stands(), "closed_informed", "who lets a line go was not failed by it");
+}
+
+#[test]
 fn at_night_all_lines_busy_still_ends_in_the_closed_menu_and_its_closing() {
     let caller = Caller::dials("311", NIGHT).keys("1 1 3").fails(Cause::Busy).fails(Cause::NoAnswer);
     assert_eq!(caller.said(), ["en/line.no_answer", "en/fallback.next", "en/menu.closed"]);
