@@ -311,3 +311,25 @@ async fn a_key_pressed_ahead_of_the_announcement_counts() {
     let exit = transfer::perform(&mut visit, &transfer()).await;
     assert_eq!(exit, Ok(Exit::Keys("0".parse().unwrap())));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_holds_the_caller_is_in_the_record() {
+    let (mut visit, mut stage) = Stage::set();
+    let asked = transfer();
+    let script = async {
+        let line = stage.line().await;
+        line.events.send(Told::Answered).await.unwrap();
+        stage.bridged().await;
+        for on_hold in [true, false] {
+            line.events.send(Told::Held { on_hold }).await.unwrap();
+        }
+        line.events.send(Told::Ended { by: Side::Caller, cause: Cause::Normal }).await.unwrap();
+        stage
+    };
+    let (exit, stage) = tokio::join!(transfer::perform(&mut visit, &asked), script);
+    assert_eq!(exit, Ok(Exit::LineEnded));
+    let notes = stage.notes.lock().unwrap().clone();
+    let texts: Vec<_> = notes.iter().filter(|event| event.word() == "noted").collect();
+    let noted = |text: &str| Event::Noted { text: text.to_owned() };
+    assert_eq!(texts, [&noted("line bureau put the caller on hold"), &noted("line bureau took the caller off hold")]);
+}

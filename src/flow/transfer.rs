@@ -240,6 +240,10 @@ async fn converse(visit: &mut Visit, name: &LineId, line: &mut Leg) -> Result<Li
                     tracing::warn!(line = %name, leg = visit.leg_id().0, "no audio from the line");
                     visit.note(Event::AudioLost { side: Side::FarEnd });
                 }
+                Some(leg::Event::Held { on_hold }) => {
+                    let did = if on_hold { "put the caller on hold" } else { "took the caller off hold" };
+                    visit.note(Event::Noted { text: format!("line {name} {did}") });
+                }
                 Some(_) => {}
             },
         }
