@@ -17,7 +17,7 @@ pub(super) async fn perform(visit: &mut Visit, asked: &Collect) -> Result<Exit, 
 async fn gather(visit: &mut Visit, asked: &Collect, collector: &mut Collector) -> Result<Exit, Left> {
     let mut deadline = match collector.progress() {
         Progress::Ended(exit) => return Ok(exit),
-        Progress::Next => Some(visit.now() + asked.between),
+        Progress::Next => Some(visit.now() + collector.patience()),
         Progress::First if asked.prompts.is_empty() => Some(visit.now() + asked.first),
         Progress::First => {
             visit.play(&asked.prompts, false).await?;
@@ -31,7 +31,7 @@ async fn gather(visit: &mut Visit, asked: &Collect, collector: &mut Collector) -
                 match collector.push(key) {
                     Progress::Ended(exit) => return Ok(exit),
                     Progress::First => deadline = Some(visit.now() + asked.first),
-                    Progress::Next => deadline = Some(visit.now() + asked.between),
+                    Progress::Next => deadline = Some(visit.now() + collector.patience()),
                 }
             }
             Some(Happening::PlayedOut) => deadline = deadline.or(Some(after(visit, asked))),

@@ -12,3 +12,6 @@ mod close;
 mod collect;
 mod say;
 mod transfer;
+
+#[cfg(test)]
+mod tests;

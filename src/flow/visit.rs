@@ -164,7 +164,8 @@ impl Visit {
 
     /// Waits for the next thing that happens at the caller's leg. May be dropped at any await: nothing is lost.
     pub(super) async fn next(&mut self) -> Result<Happening, Left> {
-        let patience = self.silent_until;
+        // Whoever speaks with a line may be muted; the line and the session timer say when nobody is there.
+        let patience = self.silent_until.filter(|_| self.talking.is_none());
         let event = tokio::select! {
             biased;
             event = self.leg.events.recv() => event,
@@ -229,7 +230,9 @@ impl Visit {
         self.finish_playing(Heard::Replaced);
     }
 
-    /// The one outcome of a caller who left, where the rules' answer for this place is `otherwise`.
+    /// The one outcome of a caller who left, where the rules' answer for this place is `otherwise`. A call that
+    /// we lost, having answered it, is our failure and not the caller's leaving; one that went silent or whose
+    /// peer is gone is a caller who left.
     pub(super) fn outcome_of_leaving(&self, left: Left, otherwise: Outcome, short_abandon: Duration) -> Outcome {
         if let Some(outcome) = self.talking {
             return outcome;
@@ -237,6 +240,9 @@ impl Visit {
         match (left.by, left.cause) {
             (Side::Us, Cause::Internal) => return Outcome::TechnicalFailure,
             (Side::Us, _) if !self.answered => return Outcome::Refused,
+            (Side::Us, Cause::NoResource | Cause::Congestion | Cause::ProtocolError | Cause::NoCommonCodec) => {
+                return Outcome::TechnicalFailure;
+            }
             (Side::Us | Side::Caller | Side::FarEnd, _) => {}
         }
         match (otherwise, self.waiting_since) {

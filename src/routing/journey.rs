@@ -9,6 +9,8 @@
 //!        └── 9-1-1 ──▶ asked once ──▶ 911      0, silence ─┴──▶ person ──▶ closing
 //! ```
 //!
+//! `0` and 9-1-1 lead there from every menu, and while a bureau's line rings.
+//!
 //! There is no clock, no chance and no input or output here, so what `check`, `simulate` and the tests walk is
 //! what callers get. It ends for every sequence of exits: each rule's list is finite, and a call of more than
 //! [`Pace::steps_max`](super::model::Pace) steps is led to the closing.
@@ -26,9 +28,10 @@ use jiff::Timestamp;
 
 use super::model::{Entry, Ix, Line, Menu, Phrase, Queue, Rulebook, Tongue, Topic};
 use super::route::Facts;
-use super::step::{Exit, Step};
+use super::step::{Accept, Exit, Step};
 use crate::terms::cause::Cause;
 use crate::terms::event::Event;
+use crate::terms::key::Keys;
 use crate::terms::language::Language;
 use crate::terms::outcome::Outcome;
 use crate::terms::prompt::Spoken;
@@ -51,7 +54,7 @@ pub struct Journey {
     wrong_keys: u32,
     silences: u32,
     steps: u32,
-    /// Whether a bureau line was tried in vain.
+    /// Whether a line was tried in vain: a bureau's, 911 or the one for a person.
     line_failed: bool,
     events: Vec<Event>,
 }
@@ -75,10 +78,19 @@ enum At {
     Line(Ix<Line>, plan::Plan),
     /// A person is waited for.
     Person(Ix<Queue>),
-    /// The last words were given out, and this is how the call ends.
-    Closed(Outcome),
+    /// The last words were given out.
+    Closed(Ending),
     /// The call was refused.
     Refused(Cause),
+}
+
+/// How a call ends whose last words are being said.
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    /// Where they are heard to their end.
+    heard: Outcome,
+    /// Where the caller leaves before.
+    left: Outcome,
 }
 
 impl Journey {
@@ -104,7 +116,7 @@ impl Journey {
 
     /// What comes next, at `now`, the last step having ended with `exit` (`None` at the beginning). After
     /// [`Step::Close`] and [`Step::Refuse`] nothing comes but the same again, without words. An exit that does
-    /// not belong to the step (keys from a transfer) counts as silence or as a failure of the line.
+    /// not belong to the step (keys that a transfer does not take) counts as silence or as a failure of the line.
     pub fn next(&mut self, now: Timestamp, exit: Option<Exit>) -> Step {
         let book = self.book.clone();
         let book = &*book;
@@ -114,7 +126,7 @@ impl Journey {
             return self.closing(book, book.emergency.queue);
         }
         match self.at {
-            At::Closed(outcome) => Step::Close { prompts: Vec::new(), outcome },
+            At::Closed(ending) => Step::Close { prompts: Vec::new(), outcome: ending.heard },
             At::Refused(cause) => Step::Refuse { cause },
             At::Start => self.arrive(book, now),
             At::Gate => self.gate_ended(book, now, exit),
@@ -148,14 +160,15 @@ impl Journey {
     }
 
     /// How the call ends if the caller hangs up during the step that is being performed. (While the caller
-    /// speaks with a line that answered, it ends with that transfer's own outcome.)
+    /// speaks with a line that answered, it ends with that transfer's own outcome.) The closing informs only whoever
+    /// hears it to its end; who leaves before has left where they were.
     pub fn if_caller_leaves(&self) -> Outcome {
         match self.at {
             At::Start | At::Gate | At::Menu(_) | At::Confirm(_) | At::Emergency | At::Saying(_) | At::Line(..) => {
                 Outcome::AbandonedIvr
             }
             At::Person(_) => Outcome::AbandonedQueue,
-            At::Closed(outcome) => outcome,
+            At::Closed(ending) => ending.left,
             At::Refused(_) => Outcome::Refused,
         }
     }
@@ -187,7 +200,8 @@ impl Journey {
     fn close(&mut self, words: &Phrase, outcome: Outcome) -> Step {
         self.again = false;
         let prompts = self.say([words]);
-        self.stand(At::Closed(outcome));
+        let left = if outcome == Outcome::ClosedInformed { self.if_caller_leaves() } else { outcome };
+        self.stand(At::Closed(Ending { heard: outcome, left }));
         Step::Close { prompts, outcome }
     }
 
@@ -213,5 +227,15 @@ impl Journey {
 
     fn note(&mut self, text: impl Into<String>) {
         self.events.push(Event::Noted { text: text.into() });
+    }
+}
+
+/// These runs, told from one another at the book's pace.
+fn accept(book: &Rulebook, runs: Arc<[Keys]>) -> Accept {
+    Accept {
+        runs,
+        between: book.pace.next_key,
+        emergency: book.emergency.keys.clone(),
+        between_emergency: book.pace.emergency_key,
     }
 }

@@ -170,6 +170,8 @@ pub struct Pace {
     pub first_key: Duration,
     /// For a further key, where one is possible (the `1` after the `9` of 9-1-1).
     pub next_key: Duration,
+    /// For a further key, once two keys of the emergency number were pressed.
+    pub emergency_key: Duration,
     /// So many wrong keys one after another lead to a person.
     pub wrong_keys_max: u32,
     /// So many steps in one call lead to the closing: nothing goes round for ever.

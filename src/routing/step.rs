@@ -27,8 +27,8 @@ pub enum Step {
     },
     /// Say something and take keys. Ends with [`Exit::Keys`] or [`Exit::NoInput`].
     Collect(Collect),
-    /// Connect the caller to a line. Ends with [`Exit::LineEnded`], [`Exit::LineFailed`]; the caller hears
-    /// `announce` first, then ringing.
+    /// Connect the caller to a line. Ends with [`Exit::LineEnded`], [`Exit::LineFailed`], or with [`Exit::Keys`]
+    /// where the caller called it off; the caller hears `announce` first, then ringing.
     Transfer(Transfer),
     /// Say the last words and hang up. Nothing follows: the call ends with `outcome`.
     Close {
@@ -49,15 +49,27 @@ pub enum Step {
 pub struct Collect {
     /// What is said; any key cuts it short, keys count from the first millisecond.
     pub prompts: Vec<Spoken>,
-    /// The key runs that mean something here, e.g. `1`, `0`, `*`, `911`. The longest that fits is taken; where
-    /// what was pressed is also the beginning of a longer one (`9` of `911`), `between` decides.
-    pub accept: Arc<[Keys]>,
+    /// The key runs that mean something here.
+    pub accept: Accept,
     /// How long to wait for the first key after the prompts have ended.
     pub first: Duration,
-    /// How long to wait for a following key where a longer run is possible.
-    pub between: Duration,
     /// Whether keys pressed before this step count.
     pub type_ahead: TypeAhead,
+}
+
+/// Which key runs mean something, and how they are told from one another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accept {
+    /// The runs, e.g. `1`, `0`, `*`, `911`. The longest that fits is taken.
+    pub runs: Arc<[Keys]>,
+    /// How long to wait for the next key where what was pressed is also the beginning of a longer run (`9` of
+    /// `911`).
+    pub between: Duration,
+    /// The emergency number. Two keys of it are meant as it, even where the rest never comes: it is asked about
+    /// before anything is done.
+    pub emergency: Keys,
+    /// How long to wait for the next key once two keys of the emergency number were pressed.
+    pub between_emergency: Duration,
 }
 
 /// What becomes of keys pressed before a step.
@@ -78,10 +90,12 @@ pub struct Transfer {
     pub targets: Vec<String>,
     /// How long it may ring in all.
     pub ring: Duration,
-    /// What the caller hears first; a key does not cut it.
+    /// What the caller hears first; only an accepted key run cuts it.
     pub announce: Vec<Spoken>,
     /// What the caller hears while it rings, again and again; empty for an ordinary ringing tone.
     pub hold: Vec<Spoken>,
+    /// The key runs that call the attempt off, from the first word until the line answers; others are ignored.
+    pub accept: Accept,
     /// The outcome if the line answers and the call ends there.
     pub outcome: Outcome,
     /// The queue this stands for, where it is a wait for a person.
@@ -95,12 +109,13 @@ pub struct Transfer {
 pub enum Exit {
     /// It was said.
     Done,
-    /// These keys were pressed: one of the accepted runs, or a single key that fits none.
+    /// These keys were pressed: one of the accepted runs, or (never from a transfer) a single key that fits none.
     Keys(Keys),
     /// No key came in time.
     NoInput,
     /// The line answered, they spoke, and the *line* hung up while the caller is still there.
     LineEnded,
-    /// The line did not take the call.
+    /// The line did not take the call, or broke as soon as it had, or by a failure of ours; the caller is still
+    /// there.
     LineFailed(Cause),
 }

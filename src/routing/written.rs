@@ -89,6 +89,8 @@ pub(super) struct Pace {
     pub(super) first_key_s: Spanned<f64>,
     /// Seconds in which a further key may follow, where one is possible (9-1-1).
     pub(super) next_key_s: Spanned<f64>,
+    /// The same, once two keys of the emergency number were pressed.
+    pub(super) emergency_key_s: Spanned<f64>,
     /// So many wrong keys one after another lead where silence leads.
     pub(super) wrong_keys_max: Spanned<u32>,
     /// So many steps of one call lead to the closing.

@@ -1,4 +1,4 @@
-//! A simulated bureau line: answers, is busy, rejects, never answers, or hangs up first.
+//! A simulated bureau line: answers, is busy, rejects, never answers, or hangs up first, or breaks.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::terms::event::Side;
 enum Behaviour {
     AnswersAndTalks,
     AnswersAndHangsUp,
+    AnswersAndBreaks,
     Refuses(Cause),
     NeverAnswers,
     Vanishes,
@@ -33,6 +34,11 @@ pub async fn answer(dial: Dial, mut dice: Dice, clock: Clock) {
                 line.until_let_go(Some(Duration::from_secs(5 + dice.below(400)))).await;
             }
         }
+        Behaviour::AnswersAndBreaks => {
+            if line.ring(&mut dice).await && !line.until_let_go_or(Duration::from_millis(dice.below(5000))).await {
+                line.end(Side::Us, Cause::SessionExpired).await;
+            }
+        }
         Behaviour::Refuses(cause) => {
             line.until_let_go_or(Duration::from_millis(dice.below(1500))).await;
             line.end(Side::FarEnd, cause).await;
@@ -48,7 +54,7 @@ pub async fn answer(dial: Dial, mut dice: Dice, clock: Clock) {
 }
 
 fn draw(dice: &mut Dice) -> Behaviour {
-    match dice.below(10) {
+    match dice.below(12) {
         0..=4 => Behaviour::AnswersAndTalks,
         5 | 6 => Behaviour::AnswersAndHangsUp,
         7 => match dice.below(4) {
@@ -58,6 +64,7 @@ fn draw(dice: &mut Dice) -> Behaviour {
             _ => Behaviour::Refuses(Cause::UnknownNumber),
         },
         8 => Behaviour::NeverAnswers,
+        9 => Behaviour::AnswersAndBreaks,
         _ => Behaviour::Vanishes,
     }
 }

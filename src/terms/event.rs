@@ -194,7 +194,7 @@ pub enum Event {
         /// Where the step is written.
         place: Place,
     },
-    /// A line did not take the call.
+    /// A line did not take the call; or, after a bridge, it broke and the call goes on without it.
     LineFailed {
         /// Which.
         line: LineId,

@@ -117,7 +117,7 @@ fn collected(collect: &Collect, script: &mut Script, typed: &mut Typed, prompts:
         match progress {
             Progress::Ended(exit) => break exit,
             Progress::First => took += length(&collect.prompts, prompts) + collect.first,
-            Progress::Next => took += collect.between,
+            Progress::Next => took += collector.patience(),
         }
         progress = collector.timeout();
     };

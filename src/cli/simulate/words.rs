@@ -51,7 +51,7 @@ fn step_json(number: usize, stage: &Stage) -> Value {
     let said: Vec<String> = said(&stage.step).iter().map(ToString::to_string).collect();
     let (kind, more) = match &stage.step {
         Step::Say { .. } => ("say", json!({})),
-        Step::Collect(collect) => ("collect", json!({ "accept": collect.accept })),
+        Step::Collect(collect) => ("collect", json!({ "accept": collect.accept.runs })),
         Step::Transfer(transfer) => (
             "transfer",
             json!({

@@ -1,12 +1,15 @@
 //! 9-1-1, keyed anywhere: asked once, then connected before anything else. If that fails the caller is told to
 //! dial 911 from a telephone, and then given a person.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::super::model::{Ix, Menu, Rulebook};
 use super::super::step::{Collect, Exit, Step, Transfer, TypeAhead};
 use super::gate::Greeting;
-use super::{At, Journey};
+use super::plan::Plan;
+use super::{At, Journey, accept};
 
 /// The question that is being asked.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,8 @@ pub(super) enum Back {
     Gate,
     /// In a menu.
     Menu(Ix<Menu>),
+    /// While a rule's line was rung: it is rung again.
+    Rule(Plan),
 }
 
 impl Journey {
@@ -37,9 +42,8 @@ impl Journey {
         self.stand(At::Confirm(asked));
         Step::Collect(Collect {
             prompts,
-            accept: book.emergency.accept.clone(),
+            accept: accept(book, book.emergency.accept.clone()),
             first: book.pace.first_key,
-            between: book.pace.next_key,
             type_ahead: TypeAhead::Flush,
         })
     }
@@ -53,6 +57,7 @@ impl Journey {
             return match asked.back {
                 Back::Gate => self.ask_language(book, Greeting::Skipped),
                 Back::Menu(menu) => self.enter_menu(book, menu),
+                Back::Rule(plan) => self.follow(book, now, plan),
             };
         }
         if keys == book.says.person_key {
@@ -75,6 +80,7 @@ impl Journey {
             ring: line.ring,
             announce,
             hold: Vec::new(),
+            accept: accept(book, Arc::from([])),
             outcome: line.outcome,
             queue: None,
             place: book.emergency.place.clone(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::super::model::{Entry, Ix, Rulebook, Tongue};
 use super::super::step::{Collect, Exit, Step, TypeAhead};
-use super::{At, Journey};
+use super::{At, Journey, accept};
 use crate::terms::event::Event;
 use crate::terms::key::Keys;
 
@@ -31,9 +31,8 @@ impl Journey {
         self.stand(At::Gate);
         Step::Collect(Collect {
             prompts,
-            accept: gate.accept.clone(),
+            accept: accept(book, gate.accept.clone()),
             first: gate.wait,
-            between: book.pace.next_key,
             type_ahead: TypeAhead::Keep,
         })
     }

@@ -6,7 +6,7 @@ use super::super::calendar::Calendar;
 use super::super::model::{Ix, Menu, Rulebook, Target};
 use super::super::step::{Collect, Exit, Step, TypeAhead};
 use super::gate::Greeting;
-use super::{At, Journey};
+use super::{At, Journey, accept};
 use crate::terms::event::Event;
 
 impl Journey {
@@ -24,9 +24,8 @@ impl Journey {
         let menu = &book.menus[menu];
         Step::Collect(Collect {
             prompts: self.say([&menu.prompt]),
-            accept: menu.accept.clone(),
+            accept: accept(book, menu.accept.clone()),
             first: book.pace.first_key,
-            between: book.pace.next_key,
             type_ahead,
         })
     }

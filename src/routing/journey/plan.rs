@@ -1,13 +1,16 @@
 //! A rule's list, from one line to the next, and the wait for a person. What cannot be reached is said and
 //! passed over, so a rule ends only where a caller is connected, offered a menu or told where else to turn.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::super::calendar::Because;
 use super::super::model::{Act, Deed, Ix, Line, Menu, Phrase, Queue, Rulebook, Topic};
 use super::super::route::{Question, route};
 use super::super::step::{Exit, Step, Transfer};
-use super::{At, Journey};
+use super::emergency::Back;
+use super::{At, Journey, accept};
 use crate::terms::cause::Cause;
 use crate::terms::event::Event;
 
@@ -16,6 +19,13 @@ use crate::terms::event::Event;
 pub(super) struct Plan {
     rule: usize,
     next: usize,
+}
+
+impl Plan {
+    /// What has just been tried comes again.
+    fn again(self) -> Self {
+        Self { next: self.next.saturating_sub(1), ..self }
+    }
 }
 
 impl Journey {
@@ -92,6 +102,9 @@ impl Journey {
             Deed::Transfer { ring, say, .. } => (ring.unwrap_or(line.ring), self.say([say])),
             Deed::Say(_) | Deed::Queue(_) | Deed::Menu(_) | Deed::Close(_) => (line.ring, self.say([])),
         };
+        // `0` and 9-1-1 are there while it rings, except where 911 itself is rung.
+        let live = [&book.says.person_key, &book.emergency.keys];
+        let live: Arc<[_]> = live.into_iter().filter(|_| at != book.emergency.line).cloned().collect();
         self.stand(At::Line(at, rest));
         Step::Transfer(Transfer {
             line: line.id.clone(),
@@ -99,6 +112,7 @@ impl Journey {
             ring,
             announce,
             hold: Vec::new(),
+            accept: accept(book, live),
             outcome: line.outcome,
             queue: None,
             place: act.place.clone(),
@@ -112,8 +126,16 @@ impl Journey {
         (line, plan): (Ix<Line>, Plan),
         exit: Option<Exit>,
     ) -> Step {
-        if exit == Some(Exit::LineEnded) {
-            return self.close(&book.says.goodbye, book.lines[line].outcome);
+        match &exit {
+            Some(Exit::LineEnded) => return self.close(&book.says.goodbye, book.lines[line].outcome),
+            Some(Exit::Keys(keys)) if *keys == book.emergency.keys => {
+                return self.ask_emergency(book, Back::Rule(plan.again()));
+            }
+            Some(Exit::Keys(keys)) if *keys == book.says.person_key => {
+                self.note(format!("{keys} was pressed before line {} answered: a person", book.lines[line].id));
+                return self.person(book, now, book.emergency.queue);
+            }
+            Some(Exit::LineFailed(_) | Exit::Done | Exit::Keys(_) | Exit::NoInput) | None => {}
         }
         self.line_failed = true;
         let cause = failure(exit);
@@ -146,6 +168,7 @@ impl Journey {
             ring: line.ring,
             announce,
             hold: Vec::new(),
+            accept: accept(book, Arc::from([])),
             outcome: line.outcome,
             queue: Some(queue.id.clone()),
             place: queue.place.clone(),
@@ -155,7 +178,11 @@ impl Journey {
     pub(super) fn person_ended(&mut self, book: &Rulebook, queue: Ix<Queue>, exit: Option<Exit>) -> Step {
         match exit {
             Some(Exit::LineEnded) => self.close(&book.says.goodbye, book.lines[book.queues[queue].line].outcome),
-            Some(Exit::LineFailed(_) | Exit::Done | Exit::Keys(_) | Exit::NoInput) | None => self.closing(book, queue),
+            Some(Exit::LineFailed(_) | Exit::Done | Exit::Keys(_) | Exit::NoInput) | None => {
+                // Open, and yet nobody took the call: that is not a caller told when we are open.
+                self.line_failed = true;
+                self.closing(book, queue)
+            }
         }
     }
 }

@@ -10,7 +10,6 @@ use super::*;
 use crate::routing::route::TrunkKind;
 use crate::routing::step::{Collect, Transfer, TypeAhead};
 use crate::terms::ids::{LineId, QueueId, TrunkId};
-use crate::terms::key::Keys;
 
 static PORTLAND: LazyLock<Arc<Rulebook>> =
     LazyLock::new(|| Rulebook::load_unheard(Path::new("routing-rules")).expect("Portland's rules load"));
@@ -258,6 +257,31 @@ fn a_line_that_does_not_take_the_call_is_told_and_the_next_is_tried() {
 }
 
 #[test]
+fn while_a_bureau_is_rung_zero_is_a_person_and_nine_one_one_is_asked() {
+    let live = |caller: &Caller| match &caller.step {
+        Step::Transfer(transfer) => transfer.accept.runs.iter().map(ToString::to_string).collect(),
+        step => vec![format!("{step:?}")],
+    };
+    let rung = || Caller::dials("311", OPEN).keys("2 1 1");
+    assert_eq!(live(&rung()), ["0", "911"]);
+
+    let person = rung().keys("0");
+    assert_eq!((person.stands().as_str(), person.heard_event("queue_entered")), ("agents_311", 1));
+    assert_eq!(person.said(), ["es/interpreter.wait", "es/hold"], "without a word of lines that failed");
+    assert_eq!(live(&person), [""; 0], "a person is on the way already");
+
+    let asked = rung().keys("911");
+    assert_eq!(asked.stands(), "es/emergency.confirm");
+    assert_eq!(asked.keys("*").stands(), "pbot_maint", "not meant: the same line is rung again");
+    let meant = rung().keys("911 1");
+    assert_eq!((meant.stands().as_str(), live(&meant)), ("psap_emergency", vec![]));
+
+    let night = Caller::dials("311", NIGHT).keys("1 1 3 0");
+    assert_eq!(night.stands(), "en/menu.closed");
+    assert_eq!(night.keys("*").stands(), "closed_informed", "who lets a line go was not failed by it");
+}
+
+#[test]
 fn at_night_all_lines_busy_still_ends_in_the_closed_menu_and_its_closing() {
     let caller = Caller::dials("311", NIGHT).keys("1 1 3").fails(Cause::Busy).fails(Cause::NoAnswer);
     assert_eq!(caller.said(), ["en/line.no_answer", "en/fallback.next", "en/menu.closed"]);
@@ -281,7 +305,7 @@ fn a_person_who_answered_and_hung_up_ends_the_call_well() {
     let bureau = Caller::dials("311", OPEN).keys("7 1 2").then(Exit::LineEnded);
     assert_eq!((bureau.stands().as_str(), bureau.said()), ("transferred_answered", vec!["uk/goodbye".to_owned()]));
     assert_eq!(Caller::dials("311", NIGHT).keys("1 3").then(Exit::LineEnded).stands(), "to_nonemergency");
-    assert_eq!(Caller::dials("311", OPEN).keys("1 0").fails(Cause::NoAnswer).stands(), "closed_informed");
+    assert_eq!(Caller::dials("311", OPEN).keys("1 0").fails(Cause::NoAnswer).stands(), "transferred_failed");
 }
 
 #[test]
@@ -335,7 +359,17 @@ fn callers_who_leave_are_counted_by_where_they_left() {
         assert_eq!(Caller::dials("311", OPEN).keys(keys).journey.if_caller_leaves().as_str(), outcome, "{keys}");
     }
     assert_eq!(Caller::dials("311", OPEN).keys("1 0").journey.if_caller_leaves(), Outcome::AbandonedQueue);
-    assert_eq!(Caller::dials("311", NIGHT).keys("1 *").journey.if_caller_leaves(), Outcome::ClosedInformed);
+}
+
+#[test]
+fn the_closing_informs_only_whoever_hears_it_to_its_end() {
+    let closing = Caller::dials("311", NIGHT).keys("1 *");
+    assert_eq!(closing.stands(), "closed_informed");
+    assert_eq!(closing.journey.if_caller_leaves(), Outcome::AbandonedIvr, "left in the middle of it");
+    let failed = Caller::dials("311", OPEN).keys("1 0").fails(Cause::NoAnswer);
+    assert_eq!(failed.journey.if_caller_leaves(), Outcome::TransferredFailed);
+    let served = Caller::dials("311", OPEN).keys("1 0").then(Exit::LineEnded);
+    assert_eq!(served.journey.if_caller_leaves(), Outcome::AnsweredByAgent, "the goodbye takes nothing back");
 }
 
 #[test]
@@ -397,7 +431,8 @@ proptest! {
         }
         prop_assert!(taken <= book.pace.steps_max + 1);
         prop_assert!(matches!(step, Step::Close { .. } | Step::Refuse { .. }), "still going after {taken}: {step:?}");
-        let outcome = journey.if_caller_leaves();
-        prop_assert!(outcome != Outcome::AbandonedIvr && outcome != Outcome::AbandonedQueue);
+        if let Step::Close { outcome, .. } = step {
+            prop_assert!(outcome != Outcome::AbandonedIvr && outcome != Outcome::AbandonedQueue);
+        }
     }
 }

@@ -47,7 +47,8 @@ impl Resolver<'_> {
         let steps_max = count(&table.steps_max, (20, 1000));
         let first_key = self.seconds(found.file, &table.first_key_s, (1.0, 120.0));
         let next_key = self.seconds(found.file, &table.next_key_s, (0.5, 30.0));
-        Some(Pace { first_key, next_key, wrong_keys_max, steps_max })
+        let emergency_key = self.seconds(found.file, &table.emergency_key_s, (0.5, 30.0));
+        Some(Pace { first_key, next_key, emergency_key, wrong_keys_max, steps_max })
     }
 
     pub(super) fn entry(&mut self, found: &Found<written::Entry>) -> Option<Entry> {
